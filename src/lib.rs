@@ -1,1 +1,12 @@
-//! pirun.
+//! pirun runs Rhai playbooks against a cluster of Raspberry Pis.
+//!
+//! Arrows point one way: `cli → script → bindings → {state, …} → {remote, vault, template, diff}`;
+//! everything may use `error`, and `ui` is reached through a handle.
+
+pub mod cli;
+pub mod error;
+pub mod inventory;
+pub mod remote;
+pub mod state;
+pub mod suggest;
+pub mod ui;

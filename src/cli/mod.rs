@@ -1,0 +1,22 @@
+//! The command line: one subcommand a file, whose doc comment is its help.
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::ui::Ui;
+
+/// Runs Rhai playbooks against a cluster of Raspberry Pis.
+#[derive(Debug, Parser)]
+#[command(name = "pirun", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs what the arguments ask for.
+pub fn run(cli: Cli, _ui: &Ui) -> Result<()> {
+    match cli.command {}
+}

@@ -1,0 +1,95 @@
+//! How pirun reaches a node. [`Remote`] is the only door: `ssh` goes through it for real, `dry` wraps
+//! any other and has no way to write, `fake` stands in where only logic is tested.
+//!
+//! A verb costs one round trip: [`Converge`] carries how to look, what is wanted and how to get there,
+//! so that the node itself decides, and answers with what it found.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::inventory::Host;
+
+/// What a command on a node gave back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code.
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// Shell text that only looks. The author promises it; `pirun check` warns at known writers.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// POSIX shell, run by busybox ash in a subshell.
+    pub script: String,
+    pub stdin: Option<Vec<u8>>,
+    pub timeout: Option<Duration>,
+}
+
+/// Shell text that changes the node.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub script: String,
+    pub stdin: Option<Vec<u8>>,
+    pub timeout: Option<Duration>,
+}
+
+/// One wanted state: look, compare on the node, and put right what differs, in one round trip.
+#[derive(Debug, Clone, Default)]
+pub struct Converge {
+    /// Names the thing for the dry run's overlay: `file /etc/hostname`, `service k3s`.
+    pub key: String,
+    /// Prints the present state as one line.
+    pub probe: String,
+    /// The line that `probe` prints when all is well.
+    pub wanted: String,
+    /// Prints what the diff needs when the states differ, such as the old content. May be empty.
+    pub show: String,
+    /// Makes it so. Never sent in a dry run.
+    pub apply: String,
+    /// What the path would hold afterwards, for later reads in the same dry run.
+    pub content: Option<(String, Vec<u8>)>,
+}
+
+/// The node's answer to a [`Converge`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Converged {
+    /// The line that `probe` printed before anything was changed.
+    pub found: String,
+    /// Whether it differed from `wanted` (and was, or would be, put right).
+    pub differs: bool,
+    /// What `show` printed.
+    pub shown: Vec<u8>,
+}
+
+/// A node, or something that behaves like one.
+pub trait Remote: Send + Sync {
+    /// Runs shell text that only looks.
+    fn query(&self, query: &Query) -> Result<Output>;
+
+    /// Looks, compares, and applies what differs.
+    fn converge(&self, converge: &Converge) -> Result<Converged>;
+
+    /// Runs shell text that changes the node. `None` in a dry run: it was not run.
+    fn run(&self, run: &Run) -> Result<Option<Output>>;
+
+    /// The content of a file; `None` if there is no such file.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Runs `script` with `input` streamed into it, over a channel of its own.
+    fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>>;
+
+    /// Runs `script` and streams what it prints into `output`, over a channel of its own.
+    fn stream_from(&self, script: &str, output: &mut (dyn Write + Send)) -> Result<Output>;
+
+    /// Whether this remote only pretends to write.
+    fn is_dry(&self) -> bool;
+}
+
+/// Makes the connection to a host when a playbook first touches it.
+pub trait Connect: Send + Sync {
+    fn connect(&self, host: &Host) -> Result<Arc<dyn Remote>>;
+}

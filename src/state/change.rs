@@ -1,0 +1,116 @@
+//! What a verb changed, or would change: the diff, the JSON event and the recap all come from here.
+
+use serde::Serialize;
+
+/// One wanted thing compared with what was found on a host (or in an image's root).
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Change {
+    /// The verb as the playbook says it: `file`, `service`, …
+    pub verb: &'static str,
+    /// What it is about: a path, a service's name.
+    pub subject: String,
+    /// The differences. Empty means: nothing to change.
+    pub aspects: Vec<Aspect>,
+    /// A short remark for the end of the line, such as `0600 root:root`.
+    pub remark: Option<String>,
+}
+
+/// One difference between what was found and what is wanted.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Aspect {
+    /// The thing does not exist and is made.
+    Created,
+    /// The thing exists and goes away.
+    Removed,
+    /// Text content: both versions whole; the terminal shows a unified diff of them.
+    Text { before: String, after: String },
+    /// Content that is not text: sizes in bytes.
+    Binary { before: u64, after: u64 },
+    /// Content that holds a secret: only how many lines differ.
+    Secret { lines: usize },
+    /// A property, such as `mode` or `owner`; `before` is `None` when there was none.
+    Attribute { name: &'static str, before: Option<String>, after: String },
+    /// Something that is done rather than written: `restart` → "would restart" / "restarted".
+    Action { action: Action },
+}
+
+/// Things done to services, mounts and nodes, with the words that the output uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+    Run,
+    Reboot,
+    Remount,
+    Mount,
+    Unmount,
+    Install,
+    Upgrade,
+    Wait,
+}
+
+impl Action {
+    /// What it does, for "would …".
+    pub fn present(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::Run => "run",
+            Self::Reboot => "reboot",
+            Self::Remount => "remount",
+            Self::Mount => "mount",
+            Self::Unmount => "unmount",
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Wait => "wait",
+        }
+    }
+
+    /// What it did.
+    pub fn past(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Restart => "restarted",
+            Self::Reload => "reloaded",
+            Self::Run => "ran",
+            Self::Reboot => "rebooted",
+            Self::Remount => "remounted",
+            Self::Mount => "mounted",
+            Self::Unmount => "unmounted",
+            Self::Install => "installed",
+            Self::Upgrade => "upgraded",
+            Self::Wait => "waited",
+        }
+    }
+}
+
+impl Change {
+    /// A comparison that found no difference yet; differences are added with [`Change::with`].
+    pub fn of(verb: &'static str, subject: impl Into<String>) -> Self {
+        Self { verb, subject: subject.into(), aspects: Vec::new(), remark: None }
+    }
+
+    #[must_use]
+    pub fn with(mut self, aspect: Aspect) -> Self {
+        self.aspects.push(aspect);
+        self
+    }
+
+    #[must_use]
+    pub fn remark(mut self, remark: impl Into<String>) -> Self {
+        self.remark = Some(remark.into());
+        self
+    }
+
+    /// Whether anything differs.
+    pub fn changed(&self) -> bool {
+        !self.aspects.is_empty()
+    }
+}
