@@ -4,9 +4,24 @@
 //! A verb costs one round trip: [`Converge`] carries how to look, what is wanted and how to get there,
 //! so that the node itself decides, and answers with what it found.
 
+mod connect_error;
+mod dry;
+mod library;
+pub mod quote;
+mod refusal;
+mod shell;
+mod ssh;
+mod ssh_config;
+pub mod trust;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use dry::DryRemote;
+pub use refusal::refusal;
+pub use ssh::SshRemote;
+pub use ssh_config::SshConfig;
 
 use crate::error::Result;
 use crate::inventory::Host;
@@ -33,8 +48,17 @@ pub struct Query {
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub script: String,
+    pub scope: Scope,
     pub stdin: Option<Vec<u8>>,
     pub timeout: Option<Duration>,
+}
+
+/// The `writable` that a change happens in: its first change stops the services and remounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The mount point; empty: no scope.
+    pub mount: String,
+    pub services: Vec<String>,
 }
 
 /// One wanted state: look, compare on the node, and put right what differs, in one round trip.
@@ -50,8 +74,13 @@ pub struct Converge {
     pub show: String,
     /// Makes it so. Never sent in a dry run.
     pub apply: String,
+    /// The path that would be written, if it is one: a read-only mount is then noticed in a dry run too.
+    pub path: String,
+    /// Whether `apply` makes missing parent directories.
+    pub makes_parents: bool,
     /// What the path would hold afterwards, for later reads in the same dry run.
-    pub content: Option<(String, Vec<u8>)>,
+    pub content: Option<Vec<u8>>,
+    pub scope: Scope,
 }
 
 /// The node's answer to a [`Converge`].
@@ -63,6 +92,10 @@ pub struct Converged {
     pub differs: bool,
     /// What `show` printed.
     pub shown: Vec<u8>,
+    /// The mount point that holds the path, when the states differ.
+    pub mount: String,
+    /// Whether that mount was read-only when it was looked at.
+    pub read_only: bool,
 }
 
 /// A node, or something that behaves like one.
@@ -70,11 +103,18 @@ pub trait Remote: Send + Sync {
     /// Runs shell text that only looks.
     fn query(&self, query: &Query) -> Result<Output>;
 
+    /// Looks and compares only.
+    fn look(&self, converge: &Converge) -> Result<Converged>;
+
     /// Looks, compares, and applies what differs.
     fn converge(&self, converge: &Converge) -> Result<Converged>;
 
     /// Runs shell text that changes the node. `None` in a dry run: it was not run.
     fn run(&self, run: &Run) -> Result<Option<Output>>;
+
+    /// Ends a writable scope: read-only again, services started again. Gives the services' names and,
+    /// on stderr, who holds the mount busy. `None` in a dry run.
+    fn close_scope(&self) -> Result<Option<Output>>;
 
     /// The content of a file; `None` if there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
