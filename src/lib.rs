@@ -5,6 +5,7 @@
 
 pub mod cancel;
 pub mod cli;
+pub mod diff;
 pub mod error;
 pub mod inventory;
 pub mod remote;
