@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::attributes::Attributes;
-use super::file::{check_path, open_scope};
+use super::file::check_path;
 use super::node::Node;
 use super::{Aspect, Change};
 use crate::error::{Error, Result};
@@ -45,7 +45,6 @@ impl Upload<'_> {
             }
         };
         if !node.is_dry() {
-            open_scope(node)?;
             self.send(node, progress)?;
         }
         node.note_change();
