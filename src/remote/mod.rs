@@ -70,6 +70,9 @@ pub struct Converge {
     pub probe: String,
     /// The line that `probe` prints when all is well.
     pub wanted: String,
+    /// Names the words of the state line, so that a dry run can carry each over to a later verb that
+    /// looks at other properties of the same thing. Empty: the line is one whole.
+    pub facets: Vec<&'static str>,
     /// Prints what the diff needs when the states differ, such as the old content. May be empty.
     pub show: String,
     /// Makes it so. Never sent in a dry run.
@@ -117,9 +120,9 @@ pub trait Remote: Send + Sync {
     fn run(&self, run: &Run) -> Result<Option<Output>>;
 
     /// Ends a writable scope: read-only again, services started again. Gives how the mount was found
-    /// ("ro" or "rw") and the services that were stopped; on stderr, who holds the mount busy. `None`
-    /// in a dry run.
-    fn close_scope(&self) -> Result<Option<Output>>;
+    /// ("ro" or "rw") and the services that were, or would be, stopped meanwhile; on stderr, who holds
+    /// the mount busy.
+    fn close_scope(&self) -> Result<Output>;
 
     /// The content of a file; `None` if there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;

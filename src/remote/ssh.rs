@@ -180,8 +180,8 @@ impl Remote for SshRemote {
         self.interruptible(&script, run.timeout).map(Some)
     }
 
-    fn close_scope(&self) -> Result<Option<Output>> {
-        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)", None).map(Some)
+    fn close_scope(&self) -> Result<Output> {
+        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)", None)
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {

@@ -27,6 +27,11 @@ impl Attributes {
         columns.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
+    /// The names of the properties in [`Attributes::stat_line`], in its order.
+    pub fn facets(&self) -> impl Iterator<Item = &'static str> {
+        self.columns().into_iter().map(|(name, _)| name)
+    }
+
     /// What `stat` prints when all is well.
     pub fn stat_line(&self) -> String {
         self.columns().into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(" ")
@@ -44,15 +49,11 @@ impl Attributes {
         }
     }
 
-    /// What differs, given what `stat` printed before; `None`: there was nothing before.
-    pub fn differences(&self, before: Option<&str>) -> Vec<Aspect> {
-        let Some(before) = before else { return Vec::new() };
-        let found = before.split_whitespace();
-        let wanted = self.columns();
-        wanted
-            .into_iter()
-            .zip(found)
-            .filter(|((_, wanted), found)| wanted != found)
+    /// What differs, given the words that `stat` printed before.
+    pub fn differences(&self, found: &[&str]) -> Vec<Aspect> {
+        let pairs = self.columns().into_iter().zip(found);
+        pairs
+            .filter(|((_, wanted), found)| wanted != *found)
             .map(|((name, wanted), found)| attribute(name, found, &wanted))
             .collect()
     }
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!(attributes.stat_line(), "600 1000");
         assert_eq!(attributes.shell_arguments(), "177 '' 1000");
         assert_eq!(
-            attributes.differences(Some("644 1000")),
+            attributes.differences(&["644", "1000"]),
             [Aspect::Attribute { name: "mode", before: Some("0644".into()), after: "0600".into() }]
         );
     }

@@ -32,6 +32,7 @@ impl Wanted for Directory {
             key: format!("dir {}", self.path.trim_end_matches('/')),
             probe: format!("f_state {path} {} ''", sh_quote(&self.attributes.stat_format())),
             wanted: format!("directory {line}").trim_end().to_owned(),
+            facets: std::iter::once("kind").chain(self.attributes.facets()).collect(),
             apply,
             path: self.path.clone(),
             makes_parents: true,
@@ -44,14 +45,13 @@ impl Wanted for Directory {
         if !seen.differs {
             return Ok(change);
         }
-        let (kind, attributes) = seen.found.split_once(' ').unwrap_or((&seen.found, ""));
+        let words: Vec<&str> = seen.found.split_whitespace().collect();
+        let (kind, words) = words.split_first().map_or(("absent", &[][..]), |(k, w)| (*k, w));
         match kind {
             "absent" | "nowhere" => {
                 Ok(change.with(Aspect::Created).remark(self.attributes.remark(0o755)))
             }
-            "directory" => {
-                Ok(Change { aspects: self.attributes.differences(Some(attributes)), ..change })
-            }
+            "directory" => Ok(Change { aspects: self.attributes.differences(words), ..change }),
             _ => Err(Error::file(format!("{} exists and is not a directory", self.path))
                 .hint(format!("`host.absent(\"{}\")` removes it.", self.path))),
         }
@@ -124,6 +124,7 @@ impl Wanted for Absent {
                  elif [ -e {word} ]; then printf file; else printf absent; fi"
             ),
             wanted: "absent".into(),
+            facets: vec!["kind"],
             apply: format!(
                 "p_mount {word}; [ \"$M\" != {word} ] || {{ echo {word} is a mount point >&2; return 1; }}\nrm -rf {word}"
             ),

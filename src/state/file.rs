@@ -121,6 +121,10 @@ impl Wanted for File {
             key: format!("file {}", self.path),
             probe: format!("f_state {path} {} 1", sh_quote(&format)),
             wanted: format!("{line}\n{}  -", sha256(&self.content)),
+            facets: std::iter::once("kind")
+                .chain(self.attributes.facets())
+                .chain(["content", "stdin"])
+                .collect(),
             show: format!("f_show {path}"),
             apply: self.apply(),
             path: self.path.clone(),
@@ -135,8 +139,8 @@ impl Wanted for File {
         if !seen.differs {
             return Ok(change);
         }
-        let (line, hash) = seen.found.split_once('\n').unwrap_or((&seen.found, ""));
-        let (kind, attributes) = line.split_once(' ').unwrap_or((line, ""));
+        let words: Vec<&str> = seen.found.split_whitespace().collect();
+        let (kind, words) = words.split_first().map_or(("absent", &[][..]), |(k, w)| (*k, w));
         match kind {
             "absent" | "nowhere" | "link" => {
                 let mode = if self.secret { 0o600 } else { DEFAULT_MODE };
@@ -147,10 +151,10 @@ impl Wanted for File {
             }
             "file" => {
                 let mut change = change;
-                if hash.split(' ').next() != Some(&sha256(&self.content)) {
+                if !words.contains(&&*sha256(&self.content)) {
                     change.aspects.push(self.content_aspect(&seen.shown));
                 }
-                change.aspects.extend(self.attributes.differences(Some(attributes)));
+                change.aspects.extend(self.attributes.differences(words));
                 Ok(change)
             }
             other => Err(not_a_file(&self.path, other)),

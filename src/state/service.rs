@@ -107,6 +107,12 @@ impl Wanted for Service {
             key: format!("service {name}"),
             probe: format!("s_state {name} {level} {state}"),
             wanted: self.wanted_line(),
+            facets: self
+                .enabled
+                .map(|_| "enabled")
+                .into_iter()
+                .chain(self.state.map(|_| "state"))
+                .collect(),
             show: "[ \"$G\" != missing ] || ls /etc/init.d".into(),
             apply: format!("[ \"$G\" != missing ] || return 0\n{enable}{act}"),
             path: if self.enabled.is_some() {

@@ -8,8 +8,7 @@ use super::node::Node;
 use super::service::check_name;
 use super::{Action, Aspect, Change};
 use crate::error::{Error, ErrorKind, Result};
-use crate::remote::quote::sh_quote;
-use crate::remote::{Query, Scope};
+use crate::remote::Scope;
 
 /// Starts a scope. Nothing happens on the node yet.
 pub fn start_writable(node: &Node, mount: &str, services: &[String]) -> Result<()> {
@@ -54,28 +53,13 @@ pub fn finish_writable(node: &Node) -> Result<Change> {
 
 /// How the mount was found, and the services that were, or would be, stopped meanwhile.
 fn close(node: &Node, scope: &Scope, opened: bool) -> Result<String> {
-    if node.is_dry() {
-        return foresee(node, scope);
-    }
     if !opened {
         open_scope(node)?;
     }
-    let output = node.remote().close_scope()?.unwrap_or_default();
+    let output = node.remote().close_scope()?;
     if output.code != 0 {
         return Err(not_closed(scope, &String::from_utf8_lossy(&output.stderr)));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// What opening and closing would do, from a look at the node.
-fn foresee(node: &Node, scope: &Scope) -> Result<String> {
-    let mut script = format!("p_mount {}; printf '%s' \"$MO\"", sh_quote(&scope.mount));
-    for service in &scope.services {
-        script += &format!(
-            "\ncase $(s_state {service} '' 1) in started | crashed) printf ' %s' {service} ;; esac"
-        );
-    }
-    let output = node.remote().query(&Query { script, ..Query::default() })?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -32,7 +32,8 @@ f_begin() {
 	if [ "$o" = keep ]; then if [ ! -f "$1" ] || [ -O "$1" ] && [ -G "$1" ]; then o=; else o=$(stat -c %u:%g "$1"); fi; fi
 	umask "$3"
 	set -C
-	: >"$2"
+	# Not ":", whose failed redirection would end the shell.
+	true >"$2"
 	e=$?
 	set +C
 	umask 022

@@ -52,9 +52,7 @@ impl Board<'_> {
         in_thread(|| {
             let home = [Namespace::current("mnt")?, Namespace::current("net")?];
             let cmdline = self.medium.boot_loader().context("boot loader")?;
-            let mut init = self
-                .start(&cmdline)
-                .with_context(|| format!("boot {}", self.name))?;
+            let mut init = self.start(&cmdline).with_context(|| format!("boot {}", self.name))?;
             // The node's namespaces, and with them its mounts, must end with its own processes.
             home.iter().try_for_each(Namespace::enter)?;
             running(init.id());
@@ -66,10 +64,7 @@ impl Board<'_> {
 
     fn start(&self, cmdline: &str) -> Result<std::process::Child> {
         unshare(New::FS | New::NEWNS | New::NEWNET | New::NEWUTS | New::NEWIPC)?;
-        mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         self.connect()?;
         let root = self.dir.join("root");
         fs::create_dir_all(&root)?;
@@ -79,19 +74,9 @@ impl Board<'_> {
         mount_move(&devices, "/dev")?;
         self.medium.mount(&root)?;
         mount_move("/dev", root.join("dev"))?;
-        mount(
-            "tmpfs",
-            root.join("dev/shm"),
-            "tmpfs",
-            MountFlags::empty(),
-            c"mode=1777",
-        )?;
+        mount("tmpfs", root.join("dev/shm"), "tmpfs", MountFlags::empty(), c"mode=1777")?;
         mount("sysfs", root.join("sys"), "sysfs", MountFlags::RDONLY, c"").context("mount /sys")?;
-        let name = if self.medium.is_warm() {
-            self.name
-        } else {
-            "localhost"
-        };
+        let name = if self.medium.is_warm() { self.name } else { "localhost" };
         rustix::system::sethostname(name.as_bytes())?;
         unshare(New::NEWPID)?;
         self.spawn_init(root)
@@ -99,8 +84,7 @@ impl Board<'_> {
 
     fn connect(&self) -> Result<()> {
         let [_, _, c, d] = self.address.octets();
-        self.hub
-            .plug_in(self.plug, &format!("b8:27:eb:00:{c:02x}:{d:02x}"))?;
+        self.hub.plug_in(self.plug, &format!("b8:27:eb:00:{c:02x}:{d:02x}"))?;
         for device in ["default", "eth0"] {
             // Duplicate address detection would hold up `ifup` for seconds. No such file: no IPv6, no detection.
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{device}/accept_dad"), "0");
@@ -124,21 +108,10 @@ impl Board<'_> {
     fn make_devices(&self) -> Result<PathBuf> {
         let dir = self.dir.join("dev");
         fs::create_dir_all(&dir)?;
-        mount(
-            "dev",
-            &dir,
-            "tmpfs",
-            MountFlags::empty(),
-            c"mode=755,size=1m",
-        )?;
+        mount("dev", &dir, "tmpfs", MountFlags::empty(), c"mode=755,size=1m")?;
         let null = (1, 3);
         // A console, a terminal and a kernel log that swallow everything: OpenRC would make the host's.
-        let sinks = [
-            ("null", null),
-            ("console", null),
-            ("tty1", null),
-            ("kmsg", null),
-        ];
+        let sinks = [("null", null), ("console", null), ("tty1", null), ("kmsg", null)];
         let others = [
             ("zero", (1, 5)),
             ("full", (1, 7)),
@@ -175,18 +148,12 @@ impl Board<'_> {
     }
 
     fn spawn_init(&self, root: PathBuf) -> Result<std::process::Child> {
-        let console = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("console.log"))?;
+        let console =
+            File::options().create(true).append(true).open(self.dir.join("console.log"))?;
         let members = self.cgroup.map(Cgroup::members).transpose()?;
         let mut init = Command::new("/sbin/init");
-        init.env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("TERM", "linux");
-        init.stdin(Stdio::null())
-            .stdout(console.try_clone()?)
-            .stderr(console);
+        init.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TERM", "linux");
+        init.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         let root = std::ffi::CString::new(root.into_os_string().into_encoded_bytes())?;
         // Safety: system calls only, on strings that are there already.
         #[allow(unsafe_code)]
@@ -204,10 +171,7 @@ impl Board<'_> {
     /// Adds a line to the node's console log.
     pub fn log(&self, line: &str) {
         use io::Write as _;
-        let console = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("console.log"));
+        let console = File::options().create(true).append(true).open(self.dir.join("console.log"));
         // A log that cannot be written is no reason to stop a node.
         let _ = console.and_then(|mut console| writeln!(console, "lab: {line}"));
     }
@@ -231,11 +195,7 @@ fn make_device(dir: &Path, name: &str, kind: FileType, device: u64) -> Result<()
         Ok(()) => Ok(rustix::fs::chmod(&path, mode)?),
         // In a user namespace devices cannot be made, but the host's can be shown.
         Err(rustix::io::Errno::PERM) => {
-            let source = if ["console", "tty1", "kmsg"].contains(&name) {
-                "null"
-            } else {
-                name
-            };
+            let source = if ["console", "tty1", "kmsg"].contains(&name) { "null" } else { name };
             File::create(&path)?;
             mount_bind(Path::new("/dev").join(source), &path)
                 .with_context(|| format!("bind /dev/{source}"))
@@ -256,11 +216,7 @@ fn become_init(root: &std::ffi::CStr) -> io::Result<()> {
     mount_bind(c"proc/sys/net", c"proc/sys/net")?;
     mount_remount(c"proc/sys", MountFlags::BIND | MountFlags::RDONLY, c"")?;
     if mount_bind(c"proc/sysrq-trigger", c"proc/sysrq-trigger").is_ok() {
-        mount_remount(
-            c"proc/sysrq-trigger",
-            MountFlags::BIND | MountFlags::RDONLY,
-            c"",
-        )?;
+        mount_remount(c"proc/sysrq-trigger", MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     rustix::process::pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;

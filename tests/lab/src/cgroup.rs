@@ -31,12 +31,9 @@ impl Cgroup {
     pub fn cpu_time(&self) -> Result<Duration> {
         let path = self.dir.join("cpu.stat");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let usage = text
-            .lines()
-            .find_map(|line| line.strip_prefix("usage_usec "));
-        let microseconds = usage
-            .and_then(|value| value.parse().ok())
-            .context("no usage_usec in cpu.stat")?;
+        let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        let microseconds =
+            usage.and_then(|value| value.parse().ok()).context("no usage_usec in cpu.stat")?;
         Ok(Duration::from_micros(microseconds))
     }
 }

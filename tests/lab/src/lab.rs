@@ -84,12 +84,7 @@ impl Lab {
 
     /// The plan of a node; nothing happens before [`NodePlan::fast`] or [`NodePlan::card`].
     pub fn node<'a>(&'a self, name: &'a str) -> NodePlan<'a> {
-        NodePlan {
-            lab: self,
-            name,
-            layout: Layout::default(),
-            authorized: true,
-        }
+        NodePlan { lab: self, name, layout: Layout::default(), authorized: true }
     }
 
     /// Starts a fast node; it answers SSH when this returns.
@@ -110,13 +105,7 @@ impl Lab {
     /// A node started before.
     pub fn find(&self, name: &str) -> Result<Node> {
         let nodes = self.lock_nodes();
-        let names = || {
-            nodes
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let names = || nodes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         nodes
             .get(name)
             .cloned()
@@ -133,10 +122,7 @@ impl Lab {
     /// `ssh` to a node, as root by key, host key checked.
     pub fn ssh(&self, node: &Node) -> Command {
         let mut command = self.command("ssh");
-        command
-            .arg("-F")
-            .arg(self.operator.config())
-            .arg(node.name());
+        command.arg("-F").arg(self.operator.config()).arg(node.name());
         command
     }
 
@@ -167,10 +153,7 @@ impl Lab {
 
     /// Lets another key (a line of `authorized_keys`) log in on nodes started from now on.
     pub fn authorize(&self, public_key: &str) {
-        let mut keys = self
-            .authorized_keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.push_str(public_key.trim_end());
         keys.push('\n');
     }
@@ -178,20 +161,15 @@ impl Lab {
     /// An inventory of all nodes in Ansible's YAML form: the first is the server, the others are agents.
     pub fn inventory(&self) -> String {
         let host = |node: &Node| {
-            format!(
-                "        {}:\n          ansible_host: {}\n",
-                node.name(),
-                node.address()
-            )
+            format!("        {}:\n          ansible_host: {}\n", node.name(), node.address())
         };
         let nodes = self.nodes();
         let (server, agents) = nodes.split_at(nodes.len().min(1));
         let group = |name, hosts: &[Node]| match hosts {
             [] => String::new(),
-            hosts => format!(
-                "    {name}:\n      hosts:\n{}",
-                hosts.iter().map(host).collect::<String>()
-            ),
+            hosts => {
+                format!("    {name}:\n      hosts:\n{}", hosts.iter().map(host).collect::<String>())
+            }
         };
         format!(
             "all:\n  vars:\n    ansible_user: root\n  children:\n{}{}",
@@ -241,11 +219,7 @@ impl NodePlan<'_> {
             if self.lab.run_state.is_some() {
                 layers.insert(0, userland.warm());
             }
-            Ok(Box::new(Overlay::create(
-                dir,
-                layers,
-                self.lab.run_state.clone(),
-            )?))
+            Ok(Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?))
         })
     }
 
@@ -290,23 +264,11 @@ impl NodePlan<'_> {
     fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
         let userland = &self.lab.userland;
         tree::copy(&userland.data(), data)?;
-        tree::write(
-            &data.join("etc/hostname"),
-            format!("{}\n", self.name),
-            0o644,
-        )?;
-        tree::write(
-            &data.join("etc/network/interfaces"),
-            interfaces(address),
-            0o644,
-        )?;
+        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
+        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
         if self.authorized {
-            let keys = self
-                .lab
-                .authorized_keys
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let keys =
+                self.lab.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
             tree::write(&data.join("root/.ssh/authorized_keys"), keys, 0o600)?;
         }
         dropbear::make_host_key(
@@ -372,10 +334,7 @@ fn in_parallel<I: Sync, T: Send>(
                     .and_then(|n| Some((n, items.get(n)?)))
                 {
                     let result = work(item);
-                    results
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((number, result));
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
                 }
             });
         }

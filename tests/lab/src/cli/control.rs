@@ -63,12 +63,8 @@ pub fn socket(dir: &Path) -> PathBuf {
 
 /// Asks the lab in `dir`; its answer.
 pub fn ask(dir: &Path, request: &Request) -> Result<String> {
-    let no_lab = || {
-        format!(
-            "no lab is running in {}: start one with `pirun-lab up 3`",
-            dir.display()
-        )
-    };
+    let no_lab =
+        || format!("no lab is running in {}: start one with `pirun-lab up 3`", dir.display());
     let mut stream = UnixStream::connect(socket(dir)).with_context(no_lab)?;
     writeln!(stream, "{request}")?;
     let mut answer = String::new();
@@ -103,10 +99,7 @@ pub fn end(dir: &Path) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    bail!(
-        "the lab's nodes have ended, but {} is still there",
-        dir.display()
-    );
+    bail!("the lab's nodes have ended, but {} is still there", dir.display());
 }
 
 /// Moves the calling thread to the network of the lab in `dir`.

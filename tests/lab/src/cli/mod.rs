@@ -32,10 +32,7 @@ enum Action {
     /// End the lab
     Down,
     /// Log in to a node, or run a command there
-    Ssh {
-        name: String,
-        command: Vec<OsString>,
-    },
+    Ssh { name: String, command: Vec<OsString> },
     /// Run a command where the nodes can be reached
     Exec {
         #[arg(last = true, required = true)]
@@ -68,10 +65,7 @@ impl Arguments {
             Action::Serve(options) => return serve::serve(&dir, &options),
             Action::Ssh { name, command } => {
                 let mut ssh = Command::new("ssh");
-                ssh.arg("-F")
-                    .arg(dir.join("ssh_config"))
-                    .arg(name)
-                    .args(command);
+                ssh.arg("-F").arg(dir.join("ssh_config")).arg(name).args(command);
                 return replace_by(&dir, ssh);
             }
             Action::Exec { command } => {

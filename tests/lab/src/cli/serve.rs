@@ -28,9 +28,8 @@ pub fn serve(dir: &Path, options: &Options) -> Result<ExitCode> {
             &fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?,
         );
     }
-    let names: Vec<String> = (FIRST..FIRST + options.nodes)
-        .map(|number| format!("rpi{number}"))
-        .collect();
+    let names: Vec<String> =
+        (FIRST..FIRST + options.nodes).map(|number| format!("rpi{number}")).collect();
     lab.fast_nodes(&names)?;
     listen(&lab, dir)?;
     Ok(ExitCode::SUCCESS)
@@ -61,9 +60,7 @@ fn announce_ready() -> Result<()> {
     print!("{READY}");
     std::io::stdout().flush()?;
     // The caller waits for the end of this output.
-    Ok(rustix::stdio::dup2_stdout(
-        File::options().write(true).open("/dev/null")?,
-    )?)
+    Ok(rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?)
 }
 
 fn act(lab: &Lab, request: Request) -> Result<String> {
@@ -94,12 +91,7 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
 fn status(lab: &Lab) -> String {
     let line = |node: &Node| {
         let power = if node.is_on() { "on" } else { "off" };
-        format!(
-            "{:<8} {:<12} {power:<4} {} boots\n",
-            node.name(),
-            node.address(),
-            node.boots()
-        )
+        format!("{:<8} {:<12} {power:<4} {} boots\n", node.name(), node.address(), node.boots())
     };
     lab.nodes().iter().map(line).collect()
 }
