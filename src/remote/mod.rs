@@ -71,12 +71,17 @@ pub struct Converge {
     pub probe: String,
     /// The line that `probe` prints when all is well.
     pub wanted: String,
+    /// Names the words of the state line, so that a dry run can carry each over to a later verb that
+    /// looks at other properties of the same thing. Empty: the line is one whole.
+    pub facets: Vec<&'static str>,
     /// Prints what the diff needs when the states differ, such as the old content. May be empty.
     pub show: String,
     /// Makes it so. Never sent in a dry run.
     pub apply: String,
     /// The path that would be written, if it is one: a read-only mount is then noticed in a dry run too.
     pub path: String,
+    /// Whether a symlink at `path` is itself the thing to replace.
+    pub replaces_link: bool,
     /// Whether `apply` makes missing parent directories.
     pub makes_parents: bool,
     /// What the path would hold afterwards, for later reads in the same dry run.
@@ -97,6 +102,8 @@ pub struct Converged {
     pub mount: String,
     /// Whether that mount was read-only when it was looked at.
     pub read_only: bool,
+    /// Whether a run that was cut has left a mount of this node writable.
+    pub marked: bool,
 }
 
 /// A node, or something that behaves like one.
@@ -113,14 +120,16 @@ pub trait Remote: Send + Sync {
     /// Runs shell text that changes the node. `None` in a dry run: it was not run.
     fn run(&self, run: &Run) -> Result<Option<Output>>;
 
-    /// Ends a writable scope: read-only again, services started again. Gives the services' names and,
-    /// on stderr, who holds the mount busy. `None` in a dry run.
-    fn close_scope(&self) -> Result<Option<Output>>;
+    /// Ends a writable scope: read-only again, services started again. Gives how the mount was found
+    /// ("ro" or "rw") and the services that were, or would be, stopped meanwhile; on stderr, who holds
+    /// the mount busy.
+    fn close_scope(&self) -> Result<Output>;
 
     /// The content of a file; `None` if there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Runs `script` with `input` streamed into it, over a channel of its own.
+    /// Runs `script`, which may call the functions that write, with `input` streamed into it, over a
+    /// channel of its own. `None` in a dry run.
     fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>>;
 
     /// Runs `script` and streams what it prints into `output`, over a channel of its own.

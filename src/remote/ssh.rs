@@ -127,6 +127,8 @@ impl SshRemote {
         let head = String::from_utf8_lossy(head);
         let (verdict, found) = head.split_once('\n').ok_or_else(broken)?;
         let mount = String::from_utf8_lossy(mount);
+        let marked = mount.starts_with("marked-");
+        let mount = mount.trim_start_matches("marked-");
         let (mode, mount) = mount.split_once(' ').unwrap_or(("rw", "/"));
         if output.code != 0 {
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -138,6 +140,7 @@ impl SshRemote {
             shown: shown.to_vec(),
             mount: mount.to_owned(),
             read_only: mode == "ro",
+            marked,
         })
     }
 }
@@ -177,8 +180,8 @@ impl Remote for SshRemote {
         self.interruptible(&script, run.timeout).map(Some)
     }
 
-    fn close_scope(&self) -> Result<Option<Output>> {
-        self.request("w_close; e=$?; printf '%s' \"$WRAN\"; WRAN=; (exit $e)", None).map(Some)
+    fn close_scope(&self) -> Result<Output> {
+        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)", None)
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
@@ -194,7 +197,8 @@ impl Remote for SshRemote {
 
     fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>> {
         debug_assert!(self.writes);
-        self.runtime.block_on(self.stream_in(script, input)).map(Some)
+        let script = library::writing() + script;
+        self.runtime.block_on(self.stream_in(&script, input)).map(Some)
     }
 
     fn stream_from(&self, script: &str, output: &mut (dyn Write + Send)) -> Result<Output> {
@@ -261,10 +265,11 @@ impl SshRemote {
 fn probe_script(c: &Converge, call: &str) -> String {
     let show = if c.show.is_empty() { ":" } else { &c.show };
     format!(
-        "S() {{\n{}\n}}\nD() {{\n{show}\n}}\nW={}\nP={}\n{call}",
+        "S() {{\n{}\n}}\nD() {{\n{show}\n}}\nW={} P={} NOFOLLOW={}\n{call}",
         c.probe,
         sh_quote(&c.wanted),
-        sh_quote(&c.path)
+        sh_quote(&c.path),
+        if c.replaces_link { "1" } else { "" },
     )
 }
 

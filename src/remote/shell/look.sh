@@ -5,7 +5,7 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 NL='
 '
 F=/run/pirun.$$
-WOPEN=
+WOPEN= WRAN=
 
 # The end of an answer on both streams: the token cannot be guessed by what a command prints.
 p_end() {
@@ -28,7 +28,7 @@ p_user() { (trap - EXIT HUP INT TERM PIPE; eval "$1"); }
 # R: the path that a write to $1 would really touch.
 p_real() {
 	R=$1
-	[ -L "$1" ] || return 0
+	[ -z "$NOFOLLOW" ] && [ -L "$1" ] || return 0
 	R=$(readlink -f "$1") || R=$1
 }
 
@@ -43,7 +43,10 @@ p_mount() {
 # One line for what a path is. $2: the stat format of the properties that matter, $3: whether content matters.
 f_state() {
 	p_real "$1"
-	if [ -d "$R" ]; then
+	if [ -n "$NOFOLLOW" ] && [ -L "$R" ]; then
+		printf 'link'
+		return
+	elif [ -d "$R" ]; then
 		printf 'directory'
 	elif [ -f "$R" ]; then
 		printf 'file'
@@ -56,19 +59,20 @@ f_state() {
 		printf 'nowhere'
 		return
 	fi
-	[ -z "$2" ] || { printf ' '; stat -c "$2" "$R"; }
+	if [ -n "$2" ]; then printf ' ' && stat -c "$2" "$R"; else echo; fi
 	[ -z "$3" ] || [ ! -f "$R" ] || sha256sum <"$R"
 }
 
 # The old content, for the diff; more than a person would read is cut.
 f_show() {
 	p_real "$1"
-	[ ! -f "$R" ] || head -c 262145 "$R"
+	[ ! -f "$R" ] || [ ! -s "$R" ] || head -c 262145 "$R"
 }
 
 l_state() { if [ -L "$1" ]; then printf 'link '; readlink "$1"; elif [ -e "$1" ]; then printf 'exists'; elif [ -d "${1%/*}/" ]; then printf 'absent'; else printf 'nowhere'; fi; }
 
 # Services as OpenRC itself sees them: links below /run/openrc, and the pid of each daemon that it knows.
+# A service that the writable scope has stopped counts as started: it will be, at the scope's end.
 s_state() {
 	[ -e "/etc/init.d/$1" ] || { printf 'missing'; return; }
 	s=stopped
@@ -84,24 +88,28 @@ s_state() {
 			done <"$f"
 		done
 	elif [ -e "/run/openrc/inactive/$1" ] || [ -e "/run/openrc/starting/$1" ]; then
-		s=starting
+		s=started
 	fi
+	case " $WRAN " in *" $1 "*) s=started ;; esac
 	[ -z "$2" ] || { [ -e "/etc/runlevels/$2/$1" ] && printf 'enabled ' || printf 'disabled '; }
 	[ -z "$3" ] || printf '%s' "$s"
 }
 
 # Where pirun keeps marks and wishes on this node.
-p_home() { if [ -d /data ]; then H=/data/pirun; else H=/var/lib/pirun; fi; }
+if [ -d /data ]; then H=/data/pirun; else H=/var/lib/pirun; fi
+# MARK: whether a run that was cut has left a mount writable.
+MARK=
+[ ! -d "$H/writable" ] || MARK=marked-
 
 # Compares, and shows what a diff needs. S: state, W: wanted, D: show; R: the path, if there is one.
 p_look() {
 	R= G=
 	S >"$F" || return
 	while IFS= read -r l || [ -n "$l" ]; do G=$G${G:+$NL}$l; done <"$F"
-	[ "$G" != "$W" ] || { printf 'same\n%s\036\036' "$G"; return 0; }
+	[ "$G" != "$W" ] || { printf 'same\n%s\036%s\036' "$G" "$MARK"; return 0; }
 	[ -z "$P" ] || p_real "$P"
 	M=/ MO=rw
 	[ -z "$R" ] || p_mount "$R"
-	printf 'differs\n%s\036%s %s\036' "$G" "$MO" "$M"
+	printf 'differs\n%s\036%s%s %s\036' "$G" "$MARK" "$MO" "$M"
 	D
 }

@@ -25,13 +25,15 @@ f_put() {
 # f_begin TARGET TEMP UMASK MODE OWNER: an empty file with the final mode and owner; "keep" takes the target's.
 f_begin() {
 	[ -d "${1%/*}/" ] || { echo "no directory ${1%/*}" >&2; return 1; }
+	[ ! -d "$1" ] || { echo "$1 is a directory" >&2; return 1; }
 	[ ! -e "$2" ] && [ ! -L "$2" ] || rm -f "$2" || return
 	m=$4 o=$5
 	if [ "$m" = keep ]; then if [ -f "$1" ]; then m=$(stat -c %a "$1"); else m=; fi; fi
 	if [ "$o" = keep ]; then if [ ! -f "$1" ] || [ -O "$1" ] && [ -G "$1" ]; then o=; else o=$(stat -c %u:%g "$1"); fi; fi
 	umask "$3"
 	set -C
-	: >"$2"
+	# Not ":", whose failed redirection would end the shell.
+	true >"$2"
 	e=$?
 	set +C
 	umask 022
@@ -53,6 +55,17 @@ f_fill() {
 	return 1
 }
 
+# f_stream PATH UMASK MODE OWNER SHA256: like f_put, with the content from stdin, checked before it counts.
+f_stream() {
+	p_real "$1"
+	t=${R%/*}/.${R##*/}.pirun
+	f_begin "$R" "$t" "$2" "$3" "$4" || return
+	if cat >>"$t" && [ "$(sha256sum <"$t")" = "$5  -" ]; then f_finish "$t" "$R"; return; fi
+	rm -f "$t"
+	echo "the content arrived damaged" >&2
+	return 1
+}
+
 # f_append PATH LINE UMASK: the file with one more line, by the same way.
 f_append() {
 	p_real "$1"
@@ -65,16 +78,29 @@ f_append() {
 
 f_newline() { [ ! -s "$1" ] || [ -z "$(tail -c1 "$1")" ] || echo >>"$1"; }
 
+# s_bring SERVICE STATE. What the scope starts at its end is not started twice.
+s_bring() {
+	s=$(s_state "$1" "" 1) w=$WRAN
+	case " $WRAN " in *" $1 "*) [ "$2" = started ] && return; WRAN=; for i in $w; do [ "$i" = "$1" ] || WRAN="$WRAN $i"; done ;; esac
+	case $2:$s in
+	started:started | stopped:stopped) ;;
+	started:crashed | restarted:*) rc-service -q "$1" restart ;;
+	started:* | reloaded:stopped) rc-service -q "$1" start ;;
+	stopped:*) rc-service -q "$1" stop ;;
+	reloaded:*) rc-service -q "$1" reload ;;
+	esac
+}
+
 # A mark on the node that outlives this session: written and on disk before what it announces.
-mark_set() { p_home; mkdir -p "$H/$1" && printf '%s\n' "$3" >"$H/$1/$2" && sync "$H/$1/$2"; }
-mark_clear() { p_home; rm -f "$H/$1/$2"; }
+mark_set() { mkdir -p "$H/$1" && printf '%s\n' "$3" >"$H/$1/$2" && sync "$H/$1/$2"; }
+mark_clear() { rm -f "$H/$1/$2" && rmdir "$H/$1" 2>/dev/null || :; }
 
 # SCOPE, WSERVICES: a scope whose first change stops the services and remounts. WRAN: what really ran.
 w_open() {
 	[ -z "$WOPEN" ] || return 0
 	p_mount "$SCOPE"
 	WMODE=$MO WRAN=
-	for s in $WSERVICES; do case $(s_state "$s" "" 1) in started | starting | crashed) WRAN="$WRAN $s" ;; esac; done
+	for s in $WSERVICES; do case $(s_state "$s" "" 1) in started | crashed) WRAN="$WRAN $s" ;; esac; done
 	w_earlier
 	mark_set writable "$(w_name)" "$SCOPE $WMODE$WRAN" || return
 	WOPEN=1
@@ -85,7 +111,6 @@ w_open() {
 
 # A run that was cut has left the mount writable and services stopped: they count as found before that run.
 w_earlier() {
-	p_home
 	[ -f "$H/writable/$(w_name)" ] || return 0
 	read -r _ WMODE s <"$H/writable/$(w_name)"
 	for s in $s; do case " $WRAN " in *" $s "*) ;; *) WRAN="$WRAN $s" ;; esac; done
@@ -115,7 +140,8 @@ w_close() {
 	for s in $WRAN; do rc-service -q "$s" start || e=2; done
 	rm -f /run/pirun.lease
 	kill "$WATCH" 2>/dev/null
-	[ -n "$busy" ] || { mark_clear writable "$(w_name)" && return $e; }
+	WDONE=$WMODE$WRAN WRAN=
+	[ -n "$busy" ] || { mark_clear writable "$(w_name)" && MARK= && return $e; }
 	return 1
 }
 

@@ -1,0 +1,345 @@
+//! A lab: a hub, the operator's keys, and nodes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{fs, thread};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::cache::Cache;
+use crate::cgroup::Cgroup;
+use crate::fast::Overlay;
+use crate::hub::Hub;
+use crate::namespaces::inside;
+use crate::node::{Node, Parts};
+use crate::rundir::RunDir;
+use crate::ssh::Operator;
+use crate::userland::{Layout, Userland};
+use crate::{dropbear, tree, warm};
+
+/// A running lab. Dropping it, also by a panic, ends its nodes and takes everything away.
+pub struct Lab {
+    nodes: Mutex<BTreeMap<String, Node>>,
+    numbers: AtomicU16,
+    operator: Operator,
+    authorized_keys: Mutex<String>,
+    hub: Hub,
+    userland: Userland,
+    run_state: Option<PathBuf>,
+    // Last, as its directory is what the others live in.
+    rundir: RunDir,
+}
+
+/// A node to be. [`fast`](Self::fast) or [`card`](Self::card) makes it.
+pub struct NodePlan<'a> {
+    lab: &'a Lab,
+    name: &'a str,
+    layout: Layout,
+    authorized: bool,
+}
+
+impl Lab {
+    /// Starts a lab without nodes. The first one on a machine downloads and builds what all of them share; an error
+    /// says what is missing and what to do about it.
+    pub fn start() -> Result<Self> {
+        Self::start_in(RunDir::create()?)
+    }
+
+    /// Starts a lab that is to be found under a known path.
+    pub fn start_at(dir: &Path) -> Result<Self> {
+        Self::start_in(RunDir::create_at(dir)?)
+    }
+
+    fn start_in(rundir: RunDir) -> Result<Self> {
+        ensure_root()?;
+        let cache = Cache::open()?;
+        let userland = Userland::obtain(&cache)?;
+        let run_state = warm::obtain(&cache, &userland)?;
+        Self::assemble_in(rundir, userland, Some(run_state))
+    }
+
+    /// A lab of that userland; without a `run_state` its fast nodes boot the long way.
+    pub(crate) fn assemble(userland: Userland, run_state: Option<PathBuf>) -> Result<Self> {
+        Self::assemble_in(RunDir::create()?, userland, run_state)
+    }
+
+    fn assemble_in(rundir: RunDir, userland: Userland, run_state: Option<PathBuf>) -> Result<Self> {
+        let operator = Operator::create(rundir.path())?;
+        Ok(Self {
+            nodes: Mutex::default(),
+            numbers: AtomicU16::new(1),
+            authorized_keys: Mutex::new(fs::read_to_string(operator.public_key())?),
+            operator,
+            hub: Hub::create(rundir.path())?,
+            userland,
+            run_state,
+            rundir,
+        })
+    }
+
+    /// The plan of a node; nothing happens before [`NodePlan::fast`] or [`NodePlan::card`].
+    pub fn node<'a>(&'a self, name: &'a str) -> NodePlan<'a> {
+        NodePlan { lab: self, name, layout: Layout::default(), authorized: true }
+    }
+
+    /// Starts a fast node; it answers SSH when this returns.
+    pub fn fast_node(&self, name: &str) -> Result<Node> {
+        self.node(name).fast()
+    }
+
+    /// Starts fast nodes, several at a time.
+    pub fn fast_nodes<S: AsRef<str> + Sync>(&self, names: &[S]) -> Result<Vec<Node>> {
+        in_parallel(names, |name| self.fast_node(name.as_ref()))
+    }
+
+    /// The nodes started so far, by name.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.lock_nodes().values().cloned().collect()
+    }
+
+    /// A node started before.
+    pub fn find(&self, name: &str) -> Result<Node> {
+        let nodes = self.lock_nodes();
+        let names = || nodes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        nodes
+            .get(name)
+            .cloned()
+            .with_context(|| format!("no node {name} in this lab, only: {}", names()))
+    }
+
+    /// A command that runs where the nodes can be reached: on the host, but on the hub's network.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        self.hub.network().enter_in_child(&mut command);
+        command
+    }
+
+    /// `ssh` to a node, as root by key, host key checked.
+    pub fn ssh(&self, node: &Node) -> Command {
+        let mut command = self.command("ssh");
+        command.arg("-F").arg(self.operator.config()).arg(node.name());
+        command
+    }
+
+    /// The hub, for sockets on the lab's network.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The lab's directory: keys, `known_hosts`, `ssh_config`. A place for small files of a test as well.
+    pub fn dir(&self) -> &Path {
+        self.rundir.path()
+    }
+
+    /// The key that may log in as root on all nodes; the public half has `.pub` behind it.
+    pub fn private_key(&self) -> PathBuf {
+        self.operator.private_key()
+    }
+
+    /// Host keys of all nodes, by name and by address.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.operator.known_hosts()
+    }
+
+    /// A configuration for `ssh -F`: names of nodes, key, host keys.
+    pub fn ssh_config(&self) -> PathBuf {
+        self.operator.config()
+    }
+
+    /// Lets another key (a line of `authorized_keys`) log in on nodes started from now on.
+    pub fn authorize(&self, public_key: &str) {
+        let mut keys = self.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.push_str(public_key.trim_end());
+        keys.push('\n');
+    }
+
+    /// An inventory of all nodes in Ansible's YAML form: the first is the server, the others are agents.
+    pub fn inventory(&self) -> String {
+        let host = |node: &Node| {
+            format!("        {}:\n          ansible_host: {}\n", node.name(), node.address())
+        };
+        let nodes = self.nodes();
+        let (server, agents) = nodes.split_at(nodes.len().min(1));
+        let group = |name, hosts: &[Node]| match hosts {
+            [] => String::new(),
+            hosts => {
+                format!("    {name}:\n      hosts:\n{}", hosts.iter().map(host).collect::<String>())
+            }
+        };
+        format!(
+            "all:\n  vars:\n    ansible_user: root\n  children:\n{}{}",
+            group("server", server),
+            group("agent", agents)
+        )
+    }
+
+    fn lock_nodes(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_address(&self) -> Ipv4Addr {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        // 10.99.1.1 … 10.99.1.250, 10.99.2.1 …
+        let (c, d) = ((number - 1) / 250 + 1, (number - 1) % 250 + 1);
+        Ipv4Addr::from([10, 99, c.to_le_bytes()[0], d.to_le_bytes()[0]])
+    }
+}
+
+impl NodePlan<'_> {
+    /// Which images the node's was built like.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// The original's layout: `/etc/conf.d/k3s` is a file on the read-only root.
+    pub fn seed_layout(self) -> Self {
+        self.layout(Layout::Seed)
+    }
+
+    /// Nobody's key may log in yet, only root's password (`alpine`).
+    pub fn without_key(mut self) -> Self {
+        self.authorized = false;
+        self
+    }
+
+    /// Starts it as a fast node; it answers SSH when this returns.
+    pub fn fast(self) -> Result<Node> {
+        self.start(|dir| {
+            let userland = &self.lab.userland;
+            let mut layers = vec![userland.overlay(), userland.root()];
+            if self.layout == Layout::Seed {
+                layers.insert(0, userland.seed());
+            }
+            if self.lab.run_state.is_some() {
+                layers.insert(0, userland.warm());
+            }
+            Ok(Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?))
+        })
+    }
+
+    fn start(
+        &self,
+        medium: impl FnOnce(&Path) -> Result<Box<dyn crate::medium::Medium>> + Send,
+    ) -> Result<Node> {
+        check_name(self.name)?;
+        ensure!(
+            !self.lab.lock_nodes().contains_key(self.name),
+            "{} is in this lab already",
+            self.name
+        );
+        let lab = self.lab;
+        let address = lab.next_address();
+        let dir = lab.hub.disks().join(self.name);
+        let (medium, host_key) = inside(&[lab.hub.mounts()], || {
+            fs::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
+            let host_key = self.furnish(&dir.join("data"), address)?;
+            Ok((medium(&dir)?, host_key))
+        })?;
+        let cgroup = Cgroup::create(&lab.rundir.id(), self.name);
+        let node = Node::start(Parts {
+            name: self.name.to_owned(),
+            address,
+            host_key,
+            dir,
+            hub: lab.hub.clone(),
+            medium,
+            cgroup,
+        })?;
+        {
+            let mut nodes = lab.lock_nodes();
+            lab.operator.add(&node)?;
+            nodes.insert(self.name.to_owned(), node.clone());
+        }
+        node.wait_up()?;
+        Ok(node)
+    }
+
+    /// Makes the content of the node's data partition; its host key's public half.
+    fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
+        let userland = &self.lab.userland;
+        tree::copy(&userland.data(), data)?;
+        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
+        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
+        if self.authorized {
+            let keys =
+                self.lab.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            tree::write(&data.join("root/.ssh/authorized_keys"), keys, 0o600)?;
+        }
+        dropbear::make_host_key(
+            &userland.root(),
+            &data.join("etc/dropbear/dropbear_ed25519_host_key"),
+        )
+    }
+}
+
+impl Lab {
+    /// Ends all nodes, as dropping the lab does.
+    pub fn end_nodes(&self) {
+        let nodes = self.nodes();
+        nodes.iter().for_each(Node::doom);
+        nodes.iter().for_each(Node::join);
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.end_nodes();
+    }
+}
+
+fn interfaces(address: Ipv4Addr) -> String {
+    let (prefix, gateway) = (crate::hub::PREFIX, crate::hub::ADDRESS);
+    format!(
+        "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n\taddress {address}/{prefix}\n\tgateway {gateway}\n"
+    )
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    ensure!(
+        !name.is_empty() && name.len() <= 63 && name.chars().all(good),
+        "a node's name is made of a-z, 0-9 and -, not {name:?}"
+    );
+    Ok(())
+}
+
+fn ensure_root() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "the lab makes namespaces and mounts, which takes root: run as root, or, for fast nodes only, \
+             run the same command in a user namespace: `pirun-lab rootless -- COMMAND…`"
+        );
+    }
+    Ok(())
+}
+
+/// Applies `work` to all items, a few at a time; results in their order, or the first error.
+fn in_parallel<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(2, usize::from) + 2;
+    thread::scope(|scope| {
+        for _ in 0..workers.min(items.len()) {
+            scope.spawn(|| {
+                while let Some((number, item)) = Some(next.fetch_add(1, Ordering::Relaxed))
+                    .and_then(|n| Some((n, items.get(n)?)))
+                {
+                    let result = work(item);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}
