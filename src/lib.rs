@@ -4,9 +4,12 @@
 //! everything may use `error`, and `ui` is reached through a handle.
 
 pub mod cli;
+pub mod diff;
 pub mod error;
 pub mod inventory;
 pub mod remote;
+pub mod report;
 pub mod state;
 pub mod suggest;
 pub mod ui;
+pub mod visible;
