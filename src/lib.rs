@@ -10,3 +10,4 @@ pub mod remote;
 pub mod state;
 pub mod suggest;
 pub mod ui;
+pub mod vault;

@@ -1,6 +1,7 @@
 //! The only place that prints. Everybody else holds a [`Ui`] and tells it what happened.
 
 mod event;
+mod prompt;
 
 use std::io::Write;
 
