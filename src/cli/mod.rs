@@ -1,5 +1,8 @@
 //! The command line: one subcommand a file, whose doc comment is its help.
 
+pub mod unlock;
+mod vault;
+
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
@@ -14,9 +17,13 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Vault(vault::VaultArgs),
+}
 
 /// Runs what the arguments ask for.
-pub fn run(cli: Cli, _ui: &Ui) -> Result<()> {
-    match cli.command {}
+pub fn run(cli: Cli, ui: &Ui) -> Result<()> {
+    match cli.command {
+        Command::Vault(args) => vault::run(args, ui),
+    }
 }

@@ -33,4 +33,3 @@ pub mod values;
 pub use context::{RunContext, context};
 pub use convert::ScriptResult;
 pub use host::HostHandle;
-pub use secret::Secret;
