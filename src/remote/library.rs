@@ -10,7 +10,7 @@ pub fn looking() -> String {
 
 /// All functions.
 pub fn writing() -> String {
-    compact(LOOK) + &compact(WRITE)
+    format!("{}{}", compact(LOOK), compact(WRITE))
 }
 
 /// Without comments and indentation, which the node has no use for.

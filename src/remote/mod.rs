@@ -6,6 +6,7 @@
 
 mod connect_error;
 mod dry;
+pub mod fake;
 mod library;
 pub mod quote;
 mod refusal;

@@ -312,7 +312,7 @@ async fn start_shell(
 fn token() -> std::result::Result<String, Lost> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Lost::Closed)?;
-    Ok(bytes.iter().fold("pirun-".to_owned(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(bytes.iter().fold("pirun-".to_owned(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 fn lost_error(host: &str, lost: &Lost) -> Error {
