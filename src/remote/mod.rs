@@ -86,6 +86,8 @@ pub struct Converge {
     pub makes_parents: bool,
     /// What the path would hold afterwards, for later reads in the same dry run.
     pub content: Option<Vec<u8>>,
+    /// A mark to leave on the node before the change: a name, and a line for people.
+    pub mark: Option<(String, String)>,
     pub scope: Scope,
 }
 

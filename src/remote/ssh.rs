@@ -158,8 +158,11 @@ impl Remote for SshRemote {
 
     fn converge(&self, c: &Converge) -> Result<Converged> {
         debug_assert!(self.writes);
+        let mark = c.mark.as_ref().map_or(String::new(), |(name, line)| {
+            format!("mark_set pending {name} {} || return\n", sh_quote(line))
+        });
         let script = format!(
-            "SCOPE={} WSERVICES={}\nA() {{\n{}\n}}\n{}",
+            "SCOPE={} WSERVICES={}\nA() {{\n{mark}{}\n}}\n{}",
             sh_quote(&c.scope.mount),
             sh_quote(&c.scope.services.join(" ")),
             c.apply,

@@ -1,7 +1,7 @@
 //! Alpine packages.
 
-use super::node::Wanted;
-use super::{Aspect, Change};
+use super::node::{Node, Wanted};
+use super::{Aspect, Change, Directory, File};
 use crate::error::{Error, Result};
 use crate::remote::quote::{sh_quote, sh_words};
 use crate::remote::{Converge, Converged};
@@ -74,5 +74,41 @@ impl Wanted for Packages {
         let aspects =
             aspects.map(|name| Aspect::Attribute { name: word, before: None, after: name.clone() });
         Ok(Change { aspects: aspects.collect(), ..change })
+    }
+}
+
+/// The list on `/data` of packages that belong to the node, whatever image it runs.
+#[derive(Debug, Clone)]
+pub struct KeptPackages(Vec<String>);
+
+impl KeptPackages {
+    /// One name a line.
+    const PATH: &'static str = "/data/pirun/packages";
+
+    /// The list with `packages` in it.
+    pub fn of(packages: &Packages) -> Self {
+        Self(packages.names.clone())
+    }
+
+    /// Adds what is missing to the list; what others have put there stays.
+    pub fn bring(&self, node: &Node) -> Result<Change> {
+        let before = node.remote().read(Self::PATH)?.unwrap_or_default();
+        let before = String::from_utf8_lossy(&before);
+        let mut names: Vec<&str> = before.lines().collect();
+        names.extend(self.0.iter().map(String::as_str));
+        names.sort_unstable();
+        names.dedup();
+        let content = names.iter().fold(String::new(), |text, name| text + name + "\n");
+        if content == before {
+            return Ok(Change::of("keep_packages", self.0.join(" ")));
+        }
+        node.bring(&Directory { path: "/data/pirun".into(), ..Directory::default() })?;
+        let file = File {
+            verb: "keep_packages",
+            path: Self::PATH.into(),
+            content: content.into_bytes(),
+            ..File::default()
+        };
+        Ok(Change { subject: self.0.join(" "), ..file.bring(node)? })
     }
 }

@@ -26,6 +26,28 @@ pub fn start_writable(node: &Node, mount: &str, services: &[String]) -> Result<(
     Ok(())
 }
 
+/// A scope that only stops services: no mount has this name, so that none is remounted.
+const NO_MOUNT: &str = "-";
+
+/// Stops `services` now; [`finish_stopped`] starts again those that ran.
+pub fn start_stopped(node: &Node, services: &[String]) -> Result<()> {
+    services.iter().try_for_each(|service| check_name(service))?;
+    let current = node.current_scope();
+    if !current.mount.is_empty() {
+        return Err(Error::playbook("`stopped` inside `writable` or `stopped`").hint(
+            "Give the services to the outer one: `host.writable(\"/\", #{ stop: [\"k3s\"] }, …)`.",
+        ));
+    }
+    node.enter_scope(Scope { mount: NO_MOUNT.to_owned(), services: services.to_vec() });
+    open_scope(node).inspect_err(|_| node.leave_scope())
+}
+
+/// Ends what [`start_stopped`] began.
+pub fn finish_stopped(node: &Node) -> Result<Change> {
+    let services = node.current_scope().services.join(" ");
+    Ok(Change { verb: "stopped", subject: services, remark: None, ..finish_writable(node)? })
+}
+
 /// Ends the scope and says what it did: empty if no change ever opened it.
 pub fn finish_writable(node: &Node) -> Result<Change> {
     let scope = node.current_scope();
