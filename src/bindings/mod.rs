@@ -7,6 +7,11 @@
 pub mod commands;
 pub mod control;
 pub mod hosts;
+pub mod local;
+pub mod output;
+pub mod params;
+pub mod secrets;
+pub mod values;
 
 use rhai::{Engine, Module};
 
@@ -23,7 +28,16 @@ pub struct Topic {
 }
 
 /// All topics, in the order of the manual.
-pub const TOPICS: &[Topic] = &[hosts::TOPIC, commands::TOPIC, control::TOPIC];
+pub const TOPICS: &[Topic] = &[
+    hosts::TOPIC,
+    commands::TOPIC,
+    params::TOPIC,
+    secrets::TOPIC,
+    output::TOPIC,
+    control::TOPIC,
+    values::TOPIC,
+    local::TOPIC,
+];
 
 /// Makes all bindings known to `engine`.
 pub fn register(engine: &mut Engine) {

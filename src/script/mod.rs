@@ -21,6 +21,7 @@ pub mod engine;
 pub mod fan_out;
 pub mod host;
 pub mod options;
+pub mod params;
 pub mod resolver;
 pub mod results;
 pub mod secret;
