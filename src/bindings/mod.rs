@@ -4,9 +4,15 @@
 //! [`TOPICS`] is the table of contents: it registers everything, and the manual, the lint and the editors'
 //! definitions are made from it. The file for a topic of host verbs looks like [`commands`].
 
+pub mod accounts;
 pub mod commands;
 pub mod control;
+pub mod facts;
+pub mod files;
 pub mod hosts;
+pub mod scopes;
+pub mod services;
+pub mod transfers;
 
 use rhai::{Engine, Module};
 
@@ -23,7 +29,17 @@ pub struct Topic {
 }
 
 /// All topics, in the order of the manual.
-pub const TOPICS: &[Topic] = &[hosts::TOPIC, commands::TOPIC, control::TOPIC];
+pub const TOPICS: &[Topic] = &[
+    hosts::TOPIC,
+    facts::TOPIC,
+    files::TOPIC,
+    accounts::TOPIC,
+    services::TOPIC,
+    commands::TOPIC,
+    scopes::TOPIC,
+    transfers::TOPIC,
+    control::TOPIC,
+];
 
 /// Makes all bindings known to `engine`.
 pub fn register(engine: &mut Engine) {

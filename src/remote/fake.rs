@@ -60,8 +60,8 @@ impl Remote for FakeRemote {
         Ok(Some(self.send(&run.script)))
     }
 
-    fn close_scope(&self) -> Result<Option<Output>> {
-        Ok(Some(Output::default()))
+    fn close_scope(&self) -> Result<Output> {
+        Ok(Output::default())
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {

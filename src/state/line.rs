@@ -106,7 +106,7 @@ impl Line {
 }
 
 fn joined(lines: &[&str]) -> String {
-    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+    lines.iter().fold(String::new(), |text, line| text + *line + "\n")
 }
 
 impl Wanted for Line {

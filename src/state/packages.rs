@@ -98,7 +98,7 @@ impl KeptPackages {
         names.extend(self.0.iter().map(String::as_str));
         names.sort_unstable();
         names.dedup();
-        let content = names.iter().fold(String::new(), |text, name| text + name + "\n");
+        let content = names.iter().fold(String::new(), |text, name| text + *name + "\n");
         if content == before {
             return Ok(Change::of("keep_packages", self.0.join(" ")));
         }
