@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,6 +18,7 @@ use crate::fast::Overlay;
 use crate::hub::Hub;
 use crate::namespaces::inside;
 use crate::node::{Node, Parts};
+use crate::relay::Relay;
 use crate::rundir::RunDir;
 use crate::ssh::Operator;
 use crate::userland::{Layout, Userland};
@@ -26,6 +28,7 @@ use crate::{dropbear, tree, warm};
 pub struct Lab {
     nodes: Mutex<BTreeMap<String, Node>>,
     numbers: AtomicU16,
+    relays: AtomicU16,
     operator: Operator,
     authorized_keys: Mutex<String>,
     hub: Hub,
@@ -73,6 +76,7 @@ impl Lab {
         Ok(Self {
             nodes: Mutex::default(),
             numbers: AtomicU16::new(1),
+            relays: AtomicU16::new(1),
             authorized_keys: Mutex::new(fs::read_to_string(operator.public_key())?),
             operator,
             hub: Hub::create(rundir.path())?,
@@ -138,6 +142,18 @@ impl Lab {
             .arg(self.operator.config())
             .arg(node.name());
         command
+    }
+
+    /// A relay in front of a node, for as long as it is kept: it counts, delays and cuts connections.
+    pub fn relay(&self, node: &Node) -> Result<Relay> {
+        let number = self.relays.fetch_add(1, Ordering::Relaxed);
+        let [c, d] = number.to_be_bytes();
+        Relay::start(&self.hub, Ipv4Addr::from([10, 99, 200 + c, d]), node)
+    }
+
+    /// Makes the network cables of all nodes started so far longer; see [`Node::delay`].
+    pub fn delay(&self, one_way: Duration) -> Result<()> {
+        self.nodes().iter().try_for_each(|node| node.delay(one_way))
     }
 
     /// The hub, for sockets on the lab's network.

@@ -123,6 +123,11 @@ impl Node {
         format!("{},{} {}", self.0.name, self.0.address, self.0.host_key)
     }
 
+    /// The public half of the node's host key: `ssh-ed25519 AAAA…`.
+    pub fn public_host_key(&self) -> &str {
+        &self.0.host_key
+    }
+
     /// The node's root directory as the kernel shows it from outside; no such path while the node is off. Many links
     /// in it are absolute and would lead out of it: [`read`](Self::read) and [`inside`](Self::inside) follow them
     /// as the node does.
@@ -282,6 +287,12 @@ impl Node {
     /// Puts the network plug back. A boot does that as well.
     pub fn mend(&self) -> Result<()> {
         self.0.hub.set_plug(&self.0.plug, true)
+    }
+
+    /// Makes the network cable longer: each frame takes that much more time, in each direction. Zero ends it; a reboot
+    /// does not.
+    pub fn delay(&self, one_way: Duration) -> Result<()> {
+        self.0.hub.delay(&self.0.plug, one_way)
     }
 
     /// What has passed the node's network plug since it booted.

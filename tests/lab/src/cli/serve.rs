@@ -85,6 +85,8 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
             node.power_on()?;
             node.wait_up()?;
         }
+        Request::Delay(one_way, None) => lab.delay(one_way)?,
+        Request::Delay(one_way, Some(name)) => lab.find(&name)?.delay(one_way)?,
         Request::Cut(name) => lab.find(&name)?.cut()?,
         Request::Mend(name) => lab.find(&name)?.mend()?,
     }
