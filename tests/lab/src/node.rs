@@ -186,6 +186,11 @@ impl Node {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// The node's SD card as a file, if it has one: to be read while the node is off.
+    pub fn card(&self) -> Option<PathBuf> {
+        self.0.medium.image()
+    }
+
     /// How many times the node has booted; 1 after the start.
     pub fn boots(&self) -> u32 {
         self.0.state().boots

@@ -31,7 +31,11 @@ pub fn serve(dir: &Path, options: &Options) -> Result<ExitCode> {
     let names: Vec<String> = (FIRST..FIRST + options.nodes)
         .map(|number| format!("rpi{number}"))
         .collect();
-    lab.fast_nodes(&names)?;
+    if options.card {
+        lab.card_nodes(&names)?;
+    } else {
+        lab.fast_nodes(&names)?;
+    }
     listen(&lab, dir)?;
     Ok(ExitCode::SUCCESS)
 }
