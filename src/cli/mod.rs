@@ -1,5 +1,7 @@
 //! The command line: one subcommand a file, whose doc comment is its help.
 
+pub mod inventory;
+
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
@@ -14,9 +16,13 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Inventory(inventory::InventoryArgs),
+}
 
 /// Runs what the arguments ask for.
-pub fn run(cli: Cli, _ui: &Ui) -> Result<()> {
-    match cli.command {}
+pub fn run(cli: Cli, ui: &Ui) -> Result<()> {
+    match cli.command {
+        Command::Inventory(args) => inventory::run(&args, ui),
+    }
 }
