@@ -1,6 +1,8 @@
 //! The command line: one subcommand a file, whose doc comment is its help.
 
 pub mod inventory;
+pub mod unlock;
+mod vault;
 
 use clap::{Parser, Subcommand};
 
@@ -18,11 +20,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inventory(inventory::InventoryArgs),
+    Vault(vault::VaultArgs),
 }
 
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli, ui: &Ui) -> Result<()> {
     match cli.command {
         Command::Inventory(args) => inventory::run(&args, ui),
+        Command::Vault(args) => vault::run(args, ui),
     }
 }

@@ -195,11 +195,13 @@ impl Vault {
 
 impl Secrets for Vault {
     fn get(&self, name: &str) -> Result<Option<Secret>> {
-        Ok(lock(&self.0).get(name).map(|value| Secret::new(name, value.clone())))
+        Ok(lock(&self.0)
+            .get(name)
+            .map(|value| Secret::new(name, crate::vault::SecretValue::text_or_bytes(value))))
     }
 
     fn set(&self, name: &str, value: &Secret) -> Result<()> {
-        lock(&self.0).insert(name.into(), value.expose().to_vec());
+        lock(&self.0).insert(name.into(), value.expose_bytes().to_vec());
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub fn from_json(value: &Value) -> Dynamic {
 /// A playbook's value as JSON. A secret or a closure in it is an error; a host is its name.
 pub fn to_json(value: &Dynamic) -> Result<Value> {
     if let Some(secret) = value.read_lock::<Secret>() {
-        return Err(secret.mixed_into_text());
+        return Err(crate::script::secret::mixed_into_text(&secret));
     }
     if let Some(host) = value.read_lock::<HostHandle>() {
         return Ok(Value::String(host.name().to_owned()));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_become_json() {
-        let list: Array = vec![Dynamic::from(Secret::new("token", "hush"))];
+        let list: Array = vec![Dynamic::from(Secret::text("token", "hush"))];
         assert!(to_json(&list.into()).is_err());
     }
 }

@@ -254,7 +254,7 @@ impl FromOption for Content {
     const TAKES: &'static str = "a string, bytes or a secret";
     fn from_option(value: Dynamic) -> Result<Self, String> {
         if let Some(secret) = value.read_lock::<Secret>() {
-            return Ok(Self { bytes: secret.expose().to_vec(), secret: true });
+            return Ok(Self { bytes: secret.expose_bytes().to_vec(), secret: true });
         }
         if let Some(bytes) = value.read_lock::<rhai::Blob>() {
             return Ok(Self { bytes: bytes.clone(), secret: false });
