@@ -15,6 +15,5 @@ pub mod script;
 pub mod state;
 pub mod suggest;
 pub mod ui;
-
 pub mod vault;
 pub mod visible;

@@ -1,7 +1,7 @@
 //! Commands on a node, and what they print.
 //!
 //! This file is the pattern for verbs of a host: options are declared beside them, the work happens in a
-//! closure that gets the [`Remote`](crate::remote::Remote), and [`HostHandle::look`] or
+//! closure that gets the [`Node`](crate::state::Node), and [`HostHandle::look`] or
 //! [`HostHandle::change`] adds the host, the place of the call, the counting and the events.
 
 use std::time::Duration;
@@ -132,13 +132,13 @@ fn query(
     options: QueryOptions,
 ) -> crate::script::ScriptResult<CommandOutput> {
     let command = script_of(command).map_err(|error| host.raise(ctx, error))?;
-    host.look(ctx, &format!("query {}", shorten(&command)), |remote| {
+    host.look(ctx, &format!("query {}", shorten(&command)), |node| {
         let query = Query {
             script: command.clone(),
             stdin: options.stdin.map(|content| content.bytes),
             timeout: options.timeout,
         };
-        let output = remote.query(&query)?;
+        let output = node.remote().query(&query)?;
         if !options.ok_codes.contains(&i64::from(output.code)) {
             return Err(unexpected_code(&command, &output));
         }
@@ -194,10 +194,10 @@ pub mod api {
     /// ```
     #[rhai_fn(pure, return_raw)]
     pub fn exists(ctx: NativeCallContext, host: &mut HostHandle, path: &str) -> ScriptResult<bool> {
-        host.look(&ctx, &format!("exists {path}"), |remote| {
+        host.look(&ctx, &format!("exists {path}"), |node| {
             let path = sh_quote(path);
             let script = format!("[ -e {path} ] || [ -L {path} ]");
-            Ok(remote.query(&Query { script, ..Query::default() })?.code == 0)
+            Ok(node.remote().query(&Query { script, ..Query::default() })?.code == 0)
         })
     }
 

@@ -42,7 +42,7 @@ pub mod api {
     /// ```
     #[rhai_fn(get = "facts", pure, return_raw)]
     pub fn facts(ctx: NativeCallContext, host: &mut HostHandle) -> ScriptResult<HostFacts> {
-        let facts = host.look(&ctx, "facts", |node| host.gathered_facts(node))?;
+        let facts = host.look(&ctx, "facts", |node| host.state().facts(node))?;
         Ok(HostFacts { host: host.clone(), facts })
     }
 

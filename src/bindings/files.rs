@@ -131,16 +131,25 @@ fn line(
     let wanted = || -> Result<Line> {
         let regex = options.regex.as_deref().map(regex::Regex::new).transpose();
         let regex = regex.map_err(|error| {
-            Error::playbook("`regex` of `line` is not a regular expression").detail(error.to_string())
+            Error::playbook("`regex` of `line` is not a regular expression")
+                .detail(error.to_string())
         })?;
         let absent = match &*options.state {
             "present" => false,
             "absent" => true,
             other => {
-                return Err(Error::playbook(format!("`state` of `line` is `present` or `absent`, not `{other}`")));
+                return Err(Error::playbook(format!(
+                    "`state` of `line` is `present` or `absent`, not `{other}`"
+                )));
             }
         };
-        Ok(Line { path: path.to_owned(), line: line.to_owned(), regex, section: options.section, absent })
+        Ok(Line {
+            path: path.to_owned(),
+            line: line.to_owned(),
+            regex,
+            section: options.section,
+            absent,
+        })
     };
     let wanted = wanted().map_err(|error| host.raise(ctx, error))?;
     host.change(ctx, &format!("line {path}"), |node| wanted.bring(node))
@@ -319,12 +328,16 @@ pub mod api {
     /// host.stat("/etc").kind      //=> "directory"
     /// ```
     #[rhai_fn(pure, return_raw)]
-    pub fn stat(ctx: NativeCallContext, host: &mut HostHandle, path: &str) -> ScriptResult<Dynamic> {
+    pub fn stat(
+        ctx: NativeCallContext,
+        host: &mut HostHandle,
+        path: &str,
+    ) -> ScriptResult<Dynamic> {
         let script = format!("stat -c '%f|%a|%U|%G|%s|%Y' {} 2>/dev/null", sh_quote(path));
         let output = host.look(&ctx, &format!("stat {path}"), |node| {
             node.remote().query(&Query { script, ..Query::default() })
         })?;
-        Ok(super::stat_map(&String::from_utf8_lossy(&output.stdout)))
+        Ok(stat_map(&String::from_utf8_lossy(&output.stdout)))
     }
 
     /// Whether anything differed, and was (in a dry run: would be) changed.

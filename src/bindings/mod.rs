@@ -4,13 +4,19 @@
 //! [`TOPICS`] is the table of contents: it registers everything, and the manual, the lint and the editors'
 //! definitions are made from it. The file for a topic of host verbs looks like [`commands`].
 
+pub mod accounts;
 pub mod commands;
 pub mod control;
+pub mod facts;
+pub mod files;
 pub mod hosts;
 pub mod local;
 pub mod output;
 pub mod params;
+pub mod scopes;
 pub mod secrets;
+pub mod services;
+pub mod transfers;
 pub mod values;
 
 use rhai::{Engine, Module};
@@ -30,8 +36,14 @@ pub struct Topic {
 /// All topics, in the order of the manual.
 pub const TOPICS: &[Topic] = &[
     hosts::TOPIC,
-    commands::TOPIC,
     params::TOPIC,
+    facts::TOPIC,
+    files::TOPIC,
+    accounts::TOPIC,
+    services::TOPIC,
+    commands::TOPIC,
+    scopes::TOPIC,
+    transfers::TOPIC,
     secrets::TOPIC,
     output::TOPIC,
     control::TOPIC,

@@ -118,15 +118,17 @@ fn wait_for(
 ) -> ScriptResult<()> {
     let dry = host.run().options().dry_run;
     let deadline = Instant::now() + limit;
-    let mut last = None;
     loop {
         host.run().check_cancelled().map_err(|error| host.raise(ctx, error))?;
         host.doing(&format!("waiting: {label}"));
-        match call(ctx, closure, (host.clone(),)) {
+        let last = match call(ctx, closure, (host.clone(),)) {
             Ok(value) if value.as_bool() == Ok(true) => return Ok(()),
-            Ok(value) if value.is_bool() => last = None,
+            Ok(value) if value.is_bool() => None,
             Ok(value) => {
-                let error = Error::playbook(format!("the closure of `wait_for` gives true or false, not {}", value.type_name()));
+                let error = Error::playbook(format!(
+                    "the closure of `wait_for` gives true or false, not {}",
+                    value.type_name()
+                ));
                 return Err(host.raise(ctx, error));
             }
             Err(error) => {
@@ -134,9 +136,9 @@ fn wait_for(
                 if error.kind() == ErrorKind::Cancelled {
                     return Err(convert::into_script(error));
                 }
-                last = Some(error);
+                Some(error)
             }
-        }
+        };
         if dry {
             host.run().remark(format!("would wait: {label}"));
             return Ok(());
@@ -149,7 +151,8 @@ fn wait_for(
 }
 
 fn too_late(label: &str, limit: Duration, last: Option<Error>) -> Error {
-    let error = Error::new(ErrorKind::Timeout, format!("not within {} s: {label}", limit.as_secs()));
+    let error =
+        Error::new(ErrorKind::Timeout, format!("not within {} s: {label}", limit.as_secs()));
     match last {
         Some(last) => error.detail(format!("the last try ended with: {last}")),
         None => error,
@@ -212,7 +215,7 @@ pub mod api {
         let services = Vec::<String>::from_option(services).map_err(|problem| {
             host.raise(&ctx, Error::playbook(format!("the services of `stopped` {problem}")))
         })?;
-        super::scope(&ctx, host, &closure, |node| start_stopped(node, &services), finish_stopped)
+        scope(&ctx, host, &closure, |node| start_stopped(node, &services), finish_stopped)
     }
 
     /// A handler: the closure runs at the end of this host's part if one of the changes happened, or if it is still
@@ -247,7 +250,7 @@ pub mod api {
         let node = host.node().map_err(|error| host.raise(&ctx, error))?;
         let dry = DryRemote::new(Arc::clone(node.remote()));
         let probe = host.probing(Arc::new(Node::new(Arc::new(dry), None)));
-        call(&ctx, &closure, (probe.clone(),))?;
+        let _ = call(&ctx, &closure, (probe.clone(),))?;
         Ok(probe.probed_changes() > 0)
     }
 

@@ -219,8 +219,9 @@ pub mod api {
     ) -> ScriptResult<Change> {
         let options: MountOptions =
             options::read(options).map_err(|error| host.raise(&ctx, error))?;
-        let state = one_of("mount", &options.state, &MountState::NAMES, MountState::parse(&options.state))
-            .map_err(|error| host.raise(&ctx, error))?;
+        let state =
+            one_of("mount", &options.state, &MountState::NAMES, MountState::parse(&options.state))
+                .map_err(|error| host.raise(&ctx, error))?;
         let mount = Mount {
             path: path.to_owned(),
             source: options.source,

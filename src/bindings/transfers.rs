@@ -78,14 +78,18 @@ fn upload(
     })
 }
 
-fn reboot(ctx: &NativeCallContext, host: &HostHandle, options: &RebootOptions) -> ScriptResult<Change> {
+fn reboot(
+    ctx: &NativeCallContext,
+    host: &HostHandle,
+    options: &RebootOptions,
+) -> ScriptResult<Change> {
     let change = Change::of("reboot", host.name());
     if !options.when {
         return host.change(ctx, "reboot", |_| Ok(change));
     }
     host.change(ctx, "reboot", |node| -> Result<Change> {
         if !node.is_dry() {
-            host.reboot(node, options.timeout)?;
+            host.run().reboot(host.state(), node, options.timeout)?;
         }
         Ok(change.with(Aspect::Action { action: Action::Reboot }))
     })

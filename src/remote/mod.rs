@@ -4,6 +4,7 @@
 //! A verb costs one round trip: [`Converge`] carries how to look, what is wanted and how to get there,
 //! so that the node itself decides, and answers with what it found.
 
+mod connect;
 mod connect_error;
 mod dry;
 pub mod fake;
@@ -19,6 +20,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use connect::SshConnect;
 pub use dry::DryRemote;
 pub use refusal::refusal;
 pub use ssh::SshRemote;

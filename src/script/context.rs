@@ -1,7 +1,6 @@
 //! What one run knows. Every native reaches it through its call context, every host thread through its
 //! handle; nothing of it is global but the name of the host that the current thread works for.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::inventory::{Host, Inventory};
 use crate::remote::{Connect, Remote};
+use crate::state::{self, Ask, Change, Facts, Node};
 use crate::ui::{Event, RecapRow, Ui};
 use crate::vault::{ProjectVault, Secret, SecretValue};
 
@@ -85,6 +85,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Ask before each change.
     pub step: bool,
+    /// The playbook has handlers (`at_end`), so changes leave marks for a run that is cut.
+    pub handlers: bool,
     /// Show the diffs of a real run too.
     pub diff: bool,
     /// How many hosts work at the same time.
@@ -106,6 +108,7 @@ impl Default for RunOptions {
         Self {
             dry_run: false,
             step: false,
+            handlers: false,
             diff: false,
             forks: 20,
             limit: None,
@@ -166,11 +169,17 @@ pub struct RunContext {
     states: Mutex<Vec<Arc<HostState>>>,
     /// Hosts that failed in this run, for `max_fail`.
     failures: AtomicUsize,
+    hashes: Mutex<BTreeMap<PathBuf, (String, u64)>>,
 }
 
 impl RunContext {
     pub fn new(parts: RunParts) -> Arc<Self> {
-        Arc::new(Self { parts, states: Mutex::default(), failures: AtomicUsize::new(0) })
+        Arc::new(Self {
+            parts,
+            states: Mutex::default(),
+            failures: AtomicUsize::new(0),
+            hashes: Mutex::default(),
+        })
     }
 
     pub fn options(&self) -> &RunOptions {
@@ -261,16 +270,51 @@ impl RunContext {
     }
 
     /// The connection to a host, made when it is first needed.
-    pub fn remote(&self, state: &HostState) -> Result<Arc<dyn Remote>> {
+    pub fn node(&self, state: &HostState) -> Result<Arc<Node>> {
         // Held while connecting: a second thread waits rather than logging in twice.
-        let mut slot = lock(&state.remote);
-        if let Some(remote) = &*slot {
-            return Ok(remote.clone());
+        let mut slot = lock(&state.node);
+        if let Some(node) = &*slot {
+            return Ok(node.clone());
         }
         self.check_cancelled()?;
-        let remote = self.parts.connect.connect(&state.host)?;
-        *slot = Some(remote.clone());
-        Ok(remote)
+        let node = self.parts.connect.connect(&state.host)?;
+        Ok(slot.insert(self.new_node(&state.host, node)).clone())
+    }
+
+    fn new_node(&self, host: &Host, remote: Arc<dyn Remote>) -> Arc<Node> {
+        let ask = self.options().step.then(|| {
+            let (ui, host) = (self.parts.ui.clone(), host.name.clone());
+            let ask = move |change: &Change| {
+                ui.confirm(&format!("{host}: {} {}?", change.verb, change.subject))
+            };
+            Arc::new(ask) as Ask
+        });
+        let node = Node::new(remote, ask);
+        if self.options().handlers {
+            node.leave_marks();
+        }
+        Arc::new(node)
+    }
+
+    /// Reboots the host behind `node`; later verbs use the connection to the new boot.
+    pub fn reboot(&self, state: &HostState, node: &Node, limit: Duration) -> Result<()> {
+        let remote =
+            state::reboot(node, &state.host, &*self.parts.connect, limit, &self.parts.cancel)?;
+        *lock(&state.node) = Some(self.new_node(&state.host, remote));
+        lock(&state.facts).take();
+        Ok(())
+    }
+
+    /// Hash and size of a local file that goes to many hosts: read and hashed once in a run.
+    pub fn hash_of(&self, path: &std::path::Path) -> Result<(String, u64)> {
+        // Held while hashing: the other hosts wait for the one result.
+        let mut hashes = lock(&self.hashes);
+        if let Some(known) = hashes.get(path) {
+            return Ok(known.clone());
+        }
+        let hash = state::hash_file(path)?;
+        hashes.insert(path.to_owned(), hash.clone());
+        Ok(hash)
     }
 }
 
@@ -285,8 +329,8 @@ pub struct HostState {
     started: AtomicUsize,
     finished: AtomicUsize,
     busy: Mutex<Duration>,
-    remote: Mutex<Option<Arc<dyn Remote>>>,
-    facts: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    node: Mutex<Option<Arc<Node>>>,
+    facts: Mutex<Option<Arc<Facts>>>,
     at_end: Mutex<Vec<AtEnd>>,
 }
 
@@ -309,7 +353,7 @@ impl HostState {
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             busy: Mutex::default(),
-            remote: Mutex::default(),
+            node: Mutex::default(),
             facts: Mutex::default(),
             at_end: Mutex::default(),
         }
@@ -354,14 +398,13 @@ impl HostState {
         *lock(&self.busy) += time;
     }
 
-    /// Forgets the connection, so that the next verb makes a new one (after a reboot).
-    pub fn forget_remote(&self) {
-        lock(&self.remote).take();
-    }
-
-    /// The place where the facts are kept once they were gathered.
-    pub fn facts(&self) -> MutexGuard<'_, Option<Arc<dyn Any + Send + Sync>>> {
-        lock(&self.facts)
+    /// The host's facts: gathered through `node` when they are first asked for.
+    pub fn facts(&self, node: &Node) -> Result<Arc<Facts>> {
+        let mut facts = lock(&self.facts);
+        if let Some(known) = &*facts {
+            return Ok(known.clone());
+        }
+        Ok(facts.insert(Arc::new(Facts::gather(node)?)).clone())
     }
 
     /// Adds a handler. One that waits already under the same name is kept instead.

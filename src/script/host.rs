@@ -10,8 +10,7 @@ use super::context::{HostState, RunContext, current_host};
 use super::convert::{self, ScriptResult};
 use crate::error::{Error, Result};
 use crate::inventory::Host;
-use crate::remote::{Remote, Scope};
-use crate::state::Change;
+use crate::state::{Change, Node};
 use crate::ui::Event;
 
 /// A host of the inventory within a run. Clones are the same host.
@@ -22,22 +21,20 @@ pub struct HostHandle(Arc<Inner>);
 struct Inner {
     run: Arc<RunContext>,
     state: Arc<HostState>,
-    /// The `writable` that this handle was given for.
-    scope: Scope,
-    /// Set by `would_change`: verbs ask this remote, and count here instead of in the recap.
+    /// Set by `would_change`: verbs go to this node, and count here instead of in the recap.
     probe: Option<Probe>,
 }
 
 #[derive(Clone)]
 struct Probe {
-    remote: Arc<dyn Remote>,
+    node: Arc<Node>,
     changes: Arc<AtomicUsize>,
 }
 
 impl HostHandle {
     pub fn new(run: &Arc<RunContext>, host: &Arc<Host>) -> Self {
         let state = run.state(host);
-        Self(Arc::new(Inner { run: run.clone(), state, scope: Scope::default(), probe: None }))
+        Self(Arc::new(Inner { run: run.clone(), state, probe: None }))
     }
 
     pub fn host(&self) -> &Arc<Host> {
@@ -56,21 +53,10 @@ impl HostHandle {
         &self.0.state
     }
 
-    /// The writable scope that changes through this handle belong to.
-    pub fn scope(&self) -> &Scope {
-        &self.0.scope
-    }
-
-    /// The same host for the inside of a `writable`.
-    #[must_use]
-    pub fn in_scope(&self, scope: Scope) -> Self {
-        Self(Arc::new(Inner { scope, ..(*self.0).clone() }))
-    }
-
     /// The same host, but its verbs go to `dry` and only count what they would change.
     #[must_use]
-    pub fn probing(&self, dry: Arc<dyn Remote>) -> Self {
-        let probe = Some(Probe { remote: dry, changes: Arc::default() });
+    pub fn probing(&self, dry: Arc<Node>) -> Self {
+        let probe = Some(Probe { node: dry, changes: Arc::default() });
         Self(Arc::new(Inner { probe, ..(*self.0).clone() }))
     }
 
@@ -80,10 +66,10 @@ impl HostHandle {
     }
 
     /// The connection, made when it is first needed.
-    pub fn remote(&self) -> Result<Arc<dyn Remote>> {
+    pub fn node(&self) -> Result<Arc<Node>> {
         match &self.0.probe {
-            Some(probe) => Ok(probe.remote.clone()),
-            None => self.0.run.remote(&self.0.state),
+            Some(probe) => Ok(probe.node.clone()),
+            None => self.0.run.node(&self.0.state),
         }
     }
 
@@ -100,7 +86,7 @@ impl HostHandle {
         &self,
         ctx: &NativeCallContext,
         doing: &str,
-        work: impl FnOnce(&dyn Remote) -> Result<T>,
+        work: impl FnOnce(&Node) -> Result<T>,
     ) -> ScriptResult<T> {
         self.attempt(doing, work).map_err(|error| self.raise(ctx, error))
     }
@@ -110,7 +96,7 @@ impl HostHandle {
         &self,
         ctx: &NativeCallContext,
         doing: &str,
-        work: impl FnOnce(&dyn Remote) -> Result<Change>,
+        work: impl FnOnce(&Node) -> Result<Change>,
     ) -> ScriptResult<Change> {
         let change = self.attempt(doing, work).map_err(|error| self.raise(ctx, error))?;
         self.report(change.clone());
@@ -136,11 +122,15 @@ impl HostHandle {
         convert::raise(ctx, error.on_host(self.name()))
     }
 
-    fn attempt<T>(&self, doing: &str, work: impl FnOnce(&dyn Remote) -> Result<T>) -> Result<T> {
+    fn attempt<T>(&self, doing: &str, work: impl FnOnce(&Node) -> Result<T>) -> Result<T> {
         self.0.run.check_cancelled()?;
-        self.0.run.tell(Event::Step { host: self.label(), text: doing.to_owned() });
-        let remote = self.remote()?;
-        work(&*remote)
+        self.doing(doing);
+        work(&*self.node()?)
+    }
+
+    /// Shows in the host's live line what is being done.
+    pub fn doing(&self, text: &str) {
+        self.0.run.tell(Event::Step { host: self.label(), text: text.to_owned() });
     }
 }
 

@@ -18,7 +18,7 @@ use rustix::thread::CapabilitySet;
 
 use crate::cgroup::Cgroup;
 use crate::hub::{self, Hub};
-use crate::medium::Medium;
+use crate::medium::{Kernel, Medium};
 use crate::namespaces::{Namespace, New, before_exec, in_thread, unshare, unshare_in_child};
 use crate::tree;
 
@@ -51,8 +51,7 @@ impl Board<'_> {
     pub fn boot(&self, running: impl FnOnce(u32) + Send) -> Result<End> {
         in_thread(|| {
             let home = [Namespace::current("mnt")?, Namespace::current("net")?];
-            let cmdline = self.medium.boot_loader().context("boot loader")?;
-            let mut init = self.start(&cmdline).with_context(|| format!("boot {}", self.name))?;
+            let mut init = self.start().with_context(|| format!("boot {}", self.name))?;
             // The node's namespaces, and with them its mounts, must end with its own processes.
             home.iter().try_for_each(Namespace::enter)?;
             running(init.id());
@@ -62,17 +61,19 @@ impl Board<'_> {
         })
     }
 
-    fn start(&self, cmdline: &str) -> Result<std::process::Child> {
+    fn start(&self) -> Result<std::process::Child> {
         unshare(New::FS | New::NEWNS | New::NEWNET | New::NEWUTS | New::NEWIPC)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        let kernel = self.medium.boot_loader().context("boot loader")?;
+        self.log(&format!("boot from {}", kernel.root));
         self.connect()?;
         let root = self.dir.join("root");
         fs::create_dir_all(&root)?;
-        let devices = self.make_devices()?;
-        tree::write(&devices.join(".cmdline"), format!("{cmdline}\n"), 0o444)?;
+        let devices = self.make_devices(&kernel)?;
+        tree::write(&devices.join(".cmdline"), format!("{}\n", kernel.cmdline), 0o444)?;
         // Mounted while the node's devices lie in /dev, a file system is known by its device's name in the node.
         mount_move(&devices, "/dev")?;
-        self.medium.mount(&root)?;
+        self.medium.mount(&kernel, &root)?;
         mount_move("/dev", root.join("dev"))?;
         mount("tmpfs", root.join("dev/shm"), "tmpfs", MountFlags::empty(), c"mode=1777")?;
         mount("sysfs", root.join("sys"), "sysfs", MountFlags::RDONLY, c"").context("mount /sys")?;
@@ -105,7 +106,7 @@ impl Board<'_> {
     }
 
     /// The node's /dev, on a file system of its own; it returns where.
-    fn make_devices(&self) -> Result<PathBuf> {
+    fn make_devices(&self, kernel: &Kernel) -> Result<PathBuf> {
         let dir = self.dir.join("dev");
         fs::create_dir_all(&dir)?;
         mount("dev", &dir, "tmpfs", MountFlags::empty(), c"mode=755,size=1m")?;
@@ -134,7 +135,7 @@ impl Board<'_> {
         ] {
             tree::link(target, &dir.join(path))?;
         }
-        tree::link("mmcblk0p2", &dir.join("root"))?;
+        tree::link(&kernel.root, &dir.join("root"))?;
         fs::create_dir(dir.join("shm"))?;
         fs::create_dir(dir.join("pts"))?;
         mount(

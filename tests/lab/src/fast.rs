@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
-use crate::medium::Medium;
+use crate::medium::{Kernel, Medium};
 use crate::tree;
 
 const CMDLINE: &str = "console=serial0,115200 console=tty1 root=/dev/mmcblk0p2 rootfstype=ext4 fsck.repair=yes \
@@ -39,15 +39,15 @@ impl Overlay {
 }
 
 impl Medium for Overlay {
-    fn boot_loader(&self) -> Result<String> {
-        Ok(CMDLINE.to_owned())
+    fn boot_loader(&self) -> Result<Kernel> {
+        Ok(Kernel { cmdline: CMDLINE.to_owned(), root: "mmcblk0p2".to_owned() })
     }
 
     fn devices(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 
-    fn mount(&self, root: &Path) -> Result<()> {
+    fn mount(&self, _kernel: &Kernel, root: &Path) -> Result<()> {
         let options = self.options()?;
         mount("/dev/root", root, "overlay", MountFlags::RDONLY, options.as_c_str())
             .context("mount the overlay")?;
@@ -78,5 +78,9 @@ impl Medium for Overlay {
     /// Memory forgets nothing while the lab lives.
     fn lose_unwritten(&self, _root: &Path) -> Result<()> {
         Ok(())
+    }
+
+    fn image(&self) -> Option<PathBuf> {
+        None
     }
 }

@@ -22,6 +22,8 @@ pub const ROOT: &[ImageFile] = &[
     script("etc/init.d/mdev", include_str!("../image/mdev.initd")),
     script("etc/init.d/rpcbind", include_str!("../image/rpcbind.initd")),
     script("usr/bin/k3s", include_str!("../image/k3s.sh")),
+    script("usr/sbin/uboot_tool", include_str!("../image/uboot_tool.sh")),
+    script("etc/local.d/99-uboot.start", include_str!("../image/99-uboot.start")),
     plain("etc/conf.d/dropbear", "DROPBEAR_OPTS=\"\"\n"),
     plain("etc/fstab", include_str!("../image/fstab")),
     plain("etc/inittab", include_str!("../image/inittab")),

@@ -1,16 +1,20 @@
 //! The hub: the lab's network namespace with the bridge all nodes are plugged into, and the mount namespace with the
 //! memory their disks are kept in. Both exist only as open files, and end with the lab.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
+use crate::delay;
 use crate::namespaces::{Namespace, New, in_thread, inside, unshare};
 use crate::userland::path_with_sbin;
 
@@ -25,6 +29,8 @@ pub struct Hub {
     network: Namespace,
     mounts: Namespace,
     disks: PathBuf,
+    /// Longer cables, by plug.
+    delays: Arc<Mutex<BTreeMap<String, delay::Cable>>>,
 }
 
 /// What has passed a node's network plug so far.
@@ -47,6 +53,8 @@ impl Hub {
             mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
             mount("pirun-lab", &disks, "tmpfs", MountFlags::empty(), c"mode=0755,size=80%")
                 .context("mount the lab's tmpfs")?;
+            // Addresses nobody uses would only chatter. No such file: no IPv6 here.
+            let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
             ip(
                 None,
                 &format!(
@@ -60,6 +68,7 @@ impl Hub {
                 network: Namespace::current("net")?,
                 mounts: Namespace::current("mnt")?,
                 disks: disks.clone(),
+                delays: Arc::default(),
             })
         })
     }
@@ -97,10 +106,14 @@ impl Hub {
         if self.plugs()?.iter().any(|(name, _)| name == plug) {
             let _ = ip(Some(&self.network), &format!("link del {plug}\n"));
         }
+        let bridge = match self.lock_delays().contains_key(plug) {
+            true => delay_bridge(plug),
+            false => "br0".to_owned(),
+        };
         ip(
             Some(&self.network),
             &format!(
-                "link add {plug} master br0 up type veth peer name eth0 address {mac} netns {node_path}\n"
+                "link add {plug} master {bridge} up type veth peer name eth0 address {mac} netns {node_path}\n"
             ),
         )
     }
@@ -109,6 +122,46 @@ impl Hub {
     pub(crate) fn set_plug(&self, plug: &str, connected: bool) -> Result<()> {
         let state = if connected { "up" } else { "down" };
         ip(Some(&self.network), &format!("link set {plug} {state}\n"))
+    }
+
+    /// Makes the cable behind a plug longer: each frame takes that much more time, in each direction. Zero puts the
+    /// short one back.
+    pub(crate) fn delay(&self, plug: &str, one_way: Duration) -> Result<()> {
+        let mut delays = self.lock_delays();
+        let bridge = delay_bridge(plug);
+        match delays.get(plug) {
+            Some(_) if one_way.is_zero() => {
+                // A node that is off has no plug.
+                if self.wire(plug).is_ok() {
+                    ip(Some(&self.network), &format!("link set {plug} master br0\n"))?;
+                }
+                ip(Some(&self.network), &format!("link del {bridge}\n"))?;
+                delays.remove(plug);
+            }
+            Some(cable) => cable.set(one_way),
+            None if one_way.is_zero() => {}
+            None => {
+                // Without `arp off`, the bridge would answer for the hub, on the near side of the cable.
+                let (inner, outer) = (format!("{plug}n"), format!("{plug}h"));
+                let cable = delay::Cable::between(&self.network, [&inner, &outer], one_way)?;
+                ip(
+                    Some(&self.network),
+                    &format!(
+                        "link add {bridge} type bridge\n\
+                         link set {bridge} arp off up\n\
+                         link set {inner} master {bridge} up\n\
+                         link set {outer} master br0 up\n\
+                         link set {plug} master {bridge}\n"
+                    ),
+                )?;
+                delays.insert(plug.to_owned(), cable);
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_delays(&self) -> MutexGuard<'_, BTreeMap<String, delay::Cable>> {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of a plug. They start again at zero with each boot of the node.
@@ -125,6 +178,11 @@ impl Hub {
         })?;
         Ok(text.lines().filter_map(parse_counters).collect())
     }
+}
+
+/// The bridge between a plug and the near end of its longer cable.
+fn delay_bridge(plug: &str) -> String {
+    format!("{plug}b")
 }
 
 /// A line of `/proc/net/dev`: name, then eight figures received and eight sent.

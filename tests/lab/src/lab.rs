@@ -7,40 +7,33 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{fs, thread};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
-use crate::cgroup::Cgroup;
-use crate::fast::Overlay;
 use crate::hub::Hub;
-use crate::namespaces::inside;
-use crate::node::{Node, Parts};
+use crate::node::Node;
+use crate::plan::NodePlan;
+use crate::relay::Relay;
 use crate::rundir::RunDir;
 use crate::ssh::Operator;
 use crate::userland::{Layout, Userland};
-use crate::{dropbear, tree, warm};
+use crate::{card_image, warm};
 
 /// A running lab. Dropping it, also by a panic, ends its nodes and takes everything away.
 pub struct Lab {
     nodes: Mutex<BTreeMap<String, Node>>,
     numbers: AtomicU16,
-    operator: Operator,
+    relays: AtomicU16,
+    pub(crate) operator: Operator,
     authorized_keys: Mutex<String>,
     hub: Hub,
-    userland: Userland,
-    run_state: Option<PathBuf>,
+    pub(crate) userland: Userland,
+    pub(crate) run_state: Option<PathBuf>,
     // Last, as its directory is what the others live in.
     rundir: RunDir,
-}
-
-/// A node to be. [`fast`](Self::fast) or [`card`](Self::card) makes it.
-pub struct NodePlan<'a> {
-    lab: &'a Lab,
-    name: &'a str,
-    layout: Layout,
-    authorized: bool,
 }
 
 impl Lab {
@@ -73,6 +66,7 @@ impl Lab {
         Ok(Self {
             nodes: Mutex::default(),
             numbers: AtomicU16::new(1),
+            relays: AtomicU16::new(1),
             authorized_keys: Mutex::new(fs::read_to_string(operator.public_key())?),
             operator,
             hub: Hub::create(rundir.path())?,
@@ -84,7 +78,7 @@ impl Lab {
 
     /// The plan of a node; nothing happens before [`NodePlan::fast`] or [`NodePlan::card`].
     pub fn node<'a>(&'a self, name: &'a str) -> NodePlan<'a> {
-        NodePlan { lab: self, name, layout: Layout::default(), authorized: true }
+        NodePlan::new(self, name)
     }
 
     /// Starts a fast node; it answers SSH when this returns.
@@ -95,6 +89,28 @@ impl Lab {
     /// Starts fast nodes, several at a time.
     pub fn fast_nodes<S: AsRef<str> + Sync>(&self, names: &[S]) -> Result<Vec<Node>> {
         in_parallel(names, |name| self.fast_node(name.as_ref()))
+    }
+
+    /// Starts a card node; it answers SSH when this returns.
+    pub fn card_node(&self, name: &str) -> Result<Node> {
+        self.node(name).card()
+    }
+
+    /// Starts card nodes, several at a time.
+    pub fn card_nodes<S: AsRef<str> + Sync>(&self, names: &[S]) -> Result<Vec<Node>> {
+        in_parallel(names, |name| self.card_node(name.as_ref()))
+    }
+
+    /// Makes a root file system for a card's slot: the one all nodes have, after `change` has been at a copy of it. The
+    /// file is in the lab's directory, ready to be written to `/dev/mmcblk0p3`.
+    pub fn slot_image(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let path = self.dir().join(format!("{name}.ext4"));
+        card_image::root_image(&self.userland, Layout::Own, &path, change)?;
+        Ok(path)
     }
 
     /// The nodes started so far, by name.
@@ -124,6 +140,18 @@ impl Lab {
         let mut command = self.command("ssh");
         command.arg("-F").arg(self.operator.config()).arg(node.name());
         command
+    }
+
+    /// A relay in front of a node, for as long as it is kept: it counts, delays and cuts connections.
+    pub fn relay(&self, node: &Node) -> Result<Relay> {
+        let number = self.relays.fetch_add(1, Ordering::Relaxed);
+        let [c, d] = number.to_be_bytes();
+        Relay::start(&self.hub, Ipv4Addr::from([10, 99, 200 + c, d]), node)
+    }
+
+    /// Makes the network cables of all nodes started so far longer; see [`Node::delay`].
+    pub fn delay(&self, one_way: Duration) -> Result<()> {
+        self.nodes().iter().try_for_each(|node| node.delay(one_way))
     }
 
     /// The hub, for sockets on the lab's network.
@@ -158,6 +186,16 @@ impl Lab {
         keys.push('\n');
     }
 
+    /// What goes into a node's `authorized_keys`.
+    pub(crate) fn authorized_keys(&self) -> String {
+        self.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A word no other lab alive has.
+    pub(crate) fn id(&self) -> String {
+        self.rundir.id()
+    }
+
     /// An inventory of all nodes in Ansible's YAML form: the first is the server, the others are agents.
     pub fn inventory(&self) -> String {
         let host = |node: &Node| {
@@ -178,103 +216,15 @@ impl Lab {
         )
     }
 
-    fn lock_nodes(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
+    pub(crate) fn lock_nodes(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_address(&self) -> Ipv4Addr {
+    pub(crate) fn next_address(&self) -> Ipv4Addr {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         // 10.99.1.1 … 10.99.1.250, 10.99.2.1 …
         let (c, d) = ((number - 1) / 250 + 1, (number - 1) % 250 + 1);
         Ipv4Addr::from([10, 99, c.to_le_bytes()[0], d.to_le_bytes()[0]])
-    }
-}
-
-impl NodePlan<'_> {
-    /// Which images the node's was built like.
-    pub fn layout(mut self, layout: Layout) -> Self {
-        self.layout = layout;
-        self
-    }
-
-    /// The original's layout: `/etc/conf.d/k3s` is a file on the read-only root.
-    pub fn seed_layout(self) -> Self {
-        self.layout(Layout::Seed)
-    }
-
-    /// Nobody's key may log in yet, only root's password (`alpine`).
-    pub fn without_key(mut self) -> Self {
-        self.authorized = false;
-        self
-    }
-
-    /// Starts it as a fast node; it answers SSH when this returns.
-    pub fn fast(self) -> Result<Node> {
-        self.start(|dir| {
-            let userland = &self.lab.userland;
-            let mut layers = vec![userland.overlay(), userland.root()];
-            if self.layout == Layout::Seed {
-                layers.insert(0, userland.seed());
-            }
-            if self.lab.run_state.is_some() {
-                layers.insert(0, userland.warm());
-            }
-            Ok(Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?))
-        })
-    }
-
-    fn start(
-        &self,
-        medium: impl FnOnce(&Path) -> Result<Box<dyn crate::medium::Medium>> + Send,
-    ) -> Result<Node> {
-        check_name(self.name)?;
-        ensure!(
-            !self.lab.lock_nodes().contains_key(self.name),
-            "{} is in this lab already",
-            self.name
-        );
-        let lab = self.lab;
-        let address = lab.next_address();
-        let dir = lab.hub.disks().join(self.name);
-        let (medium, host_key) = inside(&[lab.hub.mounts()], || {
-            fs::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
-            let host_key = self.furnish(&dir.join("data"), address)?;
-            Ok((medium(&dir)?, host_key))
-        })?;
-        let cgroup = Cgroup::create(&lab.rundir.id(), self.name);
-        let node = Node::start(Parts {
-            name: self.name.to_owned(),
-            address,
-            host_key,
-            dir,
-            hub: lab.hub.clone(),
-            medium,
-            cgroup,
-        })?;
-        {
-            let mut nodes = lab.lock_nodes();
-            lab.operator.add(&node)?;
-            nodes.insert(self.name.to_owned(), node.clone());
-        }
-        node.wait_up()?;
-        Ok(node)
-    }
-
-    /// Makes the content of the node's data partition; its host key's public half.
-    fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
-        let userland = &self.lab.userland;
-        tree::copy(&userland.data(), data)?;
-        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
-        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
-        if self.authorized {
-            let keys =
-                self.lab.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            tree::write(&data.join("root/.ssh/authorized_keys"), keys, 0o600)?;
-        }
-        dropbear::make_host_key(
-            &userland.root(),
-            &data.join("etc/dropbear/dropbear_ed25519_host_key"),
-        )
     }
 }
 
@@ -291,22 +241,6 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.end_nodes();
     }
-}
-
-fn interfaces(address: Ipv4Addr) -> String {
-    let (prefix, gateway) = (crate::hub::PREFIX, crate::hub::ADDRESS);
-    format!(
-        "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n\taddress {address}/{prefix}\n\tgateway {gateway}\n"
-    )
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    ensure!(
-        !name.is_empty() && name.len() <= 63 && name.chars().all(good),
-        "a node's name is made of a-z, 0-9 and -, not {name:?}"
-    );
-    Ok(())
 }
 
 fn ensure_root() -> Result<()> {

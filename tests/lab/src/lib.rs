@@ -22,28 +22,40 @@
 //! (`node`: its power supply) on a medium (`fast`, `card`), which `boot` turns into a running system. What nodes are
 //! made of comes from `userland`, through `fetch` and `cache`.
 
+mod blockdev;
 mod boot;
+mod bootloader;
 mod cache;
+mod card;
+mod card_image;
 mod cgroup;
+mod delay;
 mod dropbear;
 mod fast;
 mod fetch;
 mod files;
 mod hub;
 mod lab;
+mod mbr;
 mod medium;
 mod namespaces;
 mod node;
+mod plan;
+mod relay;
 mod rundir;
 mod ssh;
 mod tree;
+mod uboot_env;
 mod userland;
 mod warm;
 
 pub use anyhow::{Error, Result};
 pub use hub::{Hub, Wire};
-pub use lab::{Lab, NodePlan};
+pub use lab::Lab;
 pub use namespaces::enter_namespace;
 pub use node::Node;
+pub use plan::NodePlan;
+pub use relay::{Cut, Relay, Traffic};
 pub use rundir::base as base_dir;
+pub use uboot_env::ByteOrder;
 pub use userland::Layout;

@@ -118,6 +118,11 @@ impl Node {
         format!("{},{} {}", self.0.name, self.0.address, self.0.host_key)
     }
 
+    /// The public half of the node's host key: `ssh-ed25519 AAAA…`.
+    pub fn public_host_key(&self) -> &str {
+        &self.0.host_key
+    }
+
     /// The node's root directory as the kernel shows it from outside; no such path while the node is off. Many links
     /// in it are absolute and would lead out of it: [`read`](Self::read) and [`inside`](Self::inside) follow them
     /// as the node does.
@@ -174,6 +179,11 @@ impl Node {
             complaint.trim_end()
         );
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The node's SD card as a file, if it has one: to be read while the node is off.
+    pub fn card(&self) -> Option<PathBuf> {
+        self.0.medium.image()
     }
 
     /// How many times the node has booted; 1 after the start.
@@ -269,6 +279,12 @@ impl Node {
     /// Puts the network plug back. A boot does that as well.
     pub fn mend(&self) -> Result<()> {
         self.0.hub.set_plug(&self.0.plug, true)
+    }
+
+    /// Makes the network cable longer: each frame takes that much more time, in each direction. Zero ends it; a reboot
+    /// does not.
+    pub fn delay(&self, one_way: Duration) -> Result<()> {
+        self.0.hub.delay(&self.0.plug, one_way)
     }
 
     /// What has passed the node's network plug since it booted.

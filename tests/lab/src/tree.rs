@@ -43,6 +43,21 @@ pub fn remove(path: &Path) -> Result<()> {
     removed.with_context(|| format!("remove {}", path.display()))
 }
 
+/// Copies what is in `from` over what is in `to`; files and links there are replaced, not followed.
+pub fn overlay(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() && place.is_dir() {
+            overlay(&entry.path(), &place)?;
+        } else {
+            remove(&place)?;
+            copy(&entry.path(), &place)?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies directories, files and links with modes and owners; `to` may exist. What is none of these is left out.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let found =

@@ -21,6 +21,8 @@ pub enum Request {
     PowerCut(String, Duration),
     Cut(String),
     Mend(String),
+    /// One way; of all nodes if none is named.
+    Delay(Duration, Option<String>),
 }
 
 impl fmt::Display for Request {
@@ -33,6 +35,9 @@ impl fmt::Display for Request {
             Self::PowerCut(name, off) => write!(f, "powercut {name} {}", off.as_secs_f64()),
             Self::Cut(name) => write!(f, "cut {name}"),
             Self::Mend(name) => write!(f, "mend {name}"),
+            Self::Delay(time, name) => {
+                write!(f, "delay {} {}", time.as_secs_f64(), name.as_deref().unwrap_or_default())
+            }
         }
     }
 }
@@ -51,6 +56,10 @@ impl FromStr for Request {
                 Self::PowerCut(name.to_owned(), Duration::try_from_secs_f64(off.parse()?)?)
             }
             ["cut", name] => Self::Cut(name.to_owned()),
+            ["delay", time] => Self::Delay(Duration::try_from_secs_f64(time.parse()?)?, None),
+            ["delay", time, name] => {
+                Self::Delay(Duration::try_from_secs_f64(time.parse()?)?, Some(name.to_owned()))
+            }
             ["mend", name] => Self::Mend(name.to_owned()),
             _ => bail!("not a request: {line:?}"),
         })

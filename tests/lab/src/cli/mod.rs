@@ -53,6 +53,13 @@ enum Action {
     Cut { name: String },
     /// Put a node's network plug back
     Mend { name: String },
+    /// Make network cables longer: time added each way, 0 to end it
+    Delay {
+        #[arg(value_name = "MILLISECONDS")]
+        milliseconds: f64,
+        /// Only this node's
+        name: Option<String>,
+    },
     #[command(hide = true)]
     Serve(up::Options),
 }
@@ -82,6 +89,9 @@ impl Arguments {
             Action::Status => Request::Status,
             Action::Powercut { name, off } => {
                 Request::PowerCut(name, Duration::try_from_secs_f64(off)?)
+            }
+            Action::Delay { milliseconds, name } => {
+                Request::Delay(Duration::try_from_secs_f64(milliseconds / 1000.0)?, name)
             }
             Action::Cut { name } => Request::Cut(name),
             Action::Mend { name } => Request::Mend(name),

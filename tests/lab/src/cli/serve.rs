@@ -30,7 +30,11 @@ pub fn serve(dir: &Path, options: &Options) -> Result<ExitCode> {
     }
     let names: Vec<String> =
         (FIRST..FIRST + options.nodes).map(|number| format!("rpi{number}")).collect();
-    lab.fast_nodes(&names)?;
+    if options.card {
+        lab.card_nodes(&names)?;
+    } else {
+        lab.fast_nodes(&names)?;
+    }
     listen(&lab, dir)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -82,6 +86,8 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
             node.power_on()?;
             node.wait_up()?;
         }
+        Request::Delay(one_way, None) => lab.delay(one_way)?,
+        Request::Delay(one_way, Some(name)) => lab.find(&name)?.delay(one_way)?,
         Request::Cut(name) => lab.find(&name)?.cut()?,
         Request::Mend(name) => lab.find(&name)?.mend()?,
     }
