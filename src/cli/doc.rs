@@ -29,8 +29,8 @@ pub fn run(args: &DocArgs, ui: &Ui) -> Result<()> {
             let count = manual.write_definitions(dir)?;
             ui.out(&format!("{count} files in {}", dir.display()));
         }
-        (None, Some(name)) => ui.out(&manual.page(name)?.trim_end()),
-        (None, None) => ui.out(&manual.contents().trim_end()),
+        (None, Some(name)) => ui.out(manual.page(name)?.trim_end()),
+        (None, None) => ui.out(manual.contents().trim_end()),
     }
     Ok(())
 }

@@ -10,10 +10,10 @@ fn a_table_shows_rows_of_hosts() {
         print(table(seen, ["arch", "load", "note", "other"]));
     "#;
     assert_snapshot!(stage.prints(script), @r"
-    host    arch                                             load  note  other
-    rpi40   aarch64                                          0.2   -     -
+    host    arch     load  note  other
+    rpi40   aarch64  0.2   -     -
     dead41  connect to dead41 port 22: no route to host
-    rpi42   aarch64                                          0.2   -     -
+    rpi42   aarch64  0.2   -     -
     ");
 }
 
@@ -34,9 +34,7 @@ fn local_files_are_found_beside_the_playbook() {
     ["k8s/a.yaml", "k8s/b.yaml", "k8s/deep/c.yaml"]
     a
     "#);
-    assert_snapshot!(stage.error(r#"read_local("k8s/missing.yaml")"#), @r"
-    play.rhai:1:1: k8s/missing.yaml: no such file or directory (file)
-    ");
+    assert_snapshot!(stage.error(r#"read_local("k8s/missing.yaml")"#), @"play.rhai:1:1: k8s/missing.yaml: no such file or directory (file)");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn a_secret_prints_as_its_name() {
 fn a_secret_does_not_become_part_of_a_text() {
     let hint = stage().error("let t = vault(\"token\");\nlet x = `a ${t}`;\nprint(x);");
     assert_snapshot!(hint, @r#"
-    play.rhai:2:14: the secret `token` cannot become part of a text (playbook)
+    play.rhai:2:13: the secret `token` cannot become part of a text (playbook)
       hint: Give it on as it is: `content: vault("…")`, or as a variable of a template: `vars: #{ token: vault("…") }`.
     "#);
     for script in [
