@@ -10,6 +10,7 @@ pub mod control;
 pub mod facts;
 pub mod files;
 pub mod hosts;
+pub mod run;
 pub mod scopes;
 pub mod services;
 pub mod transfers;
@@ -36,6 +37,7 @@ pub const TOPICS: &[Topic] = &[
     accounts::TOPIC,
     services::TOPIC,
     commands::TOPIC,
+    run::TOPIC,
     scopes::TOPIC,
     transfers::TOPIC,
     control::TOPIC,
