@@ -15,5 +15,6 @@ pub mod script;
 pub mod state;
 pub mod suggest;
 pub mod ui;
+
 pub mod vault;
 pub mod visible;

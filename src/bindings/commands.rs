@@ -81,7 +81,7 @@ pub fn script_of(command: &Dynamic) -> Result<String> {
 }
 
 fn word(value: &Dynamic) -> Result<String> {
-    if let Some(secret) = value.read_lock::<crate::script::Secret>() {
+    if let Some(secret) = value.read_lock::<crate::vault::Secret>() {
         return Err(Error::playbook(format!(
             "the secret `{}` would be visible to every process of the node",
             secret.name()

@@ -10,10 +10,15 @@ pub mod control;
 pub mod facts;
 pub mod files;
 pub mod hosts;
+pub mod local;
+pub mod output;
+pub mod params;
 pub mod run;
 pub mod scopes;
+pub mod secrets;
 pub mod services;
 pub mod transfers;
+pub mod values;
 
 use rhai::{Engine, Module};
 
@@ -40,7 +45,12 @@ pub const TOPICS: &[Topic] = &[
     run::TOPIC,
     scopes::TOPIC,
     transfers::TOPIC,
+    params::TOPIC,
+    secrets::TOPIC,
+    output::TOPIC,
     control::TOPIC,
+    values::TOPIC,
+    local::TOPIC,
 ];
 
 /// Makes all bindings known to `engine`.

@@ -167,7 +167,7 @@ impl RawFunction {
             _ => (Kind::Function, self.name),
         };
         let params = self.params.into_iter().map(|p| Parameter {
-            name: p.name.unwrap_or_else(|| "value".to_owned()),
+            name: p.name.unwrap_or_else(|| "value".to_owned()).trim_start_matches("r#").to_owned(),
             typ: p.typ.as_deref().map_or_else(|| "any".to_owned(), plain_type),
         });
         let docs: Vec<_> = self.doc_comments.iter().map(|text| uncomment(text)).collect();

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use rhai::NativeCallContext;
 
 use super::call::Callback;
-use super::secret::Secret;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::inventory::Host;
+use crate::inventory::{Host, Inventory};
 use crate::remote::{Connect, Remote};
 use crate::state::{self, Ask, Change, Facts, Node};
 use crate::ui::{Event, RecapRow, Ui};
+use crate::vault::{ProjectVault, Secret, SecretValue};
 
 /// Where hosts come from. The inventory is one; tests have small ones.
 pub trait Hosts: Send + Sync {
@@ -28,19 +28,54 @@ pub trait Hosts: Send + Sync {
     fn select(&self, pattern: &str) -> Result<Vec<Arc<Host>>>;
 }
 
-/// Where secrets come from. It is opened when the first one is asked for.
+impl Hosts for Inventory {
+    fn all(&self) -> Vec<Arc<Host>> {
+        self.hosts().to_vec()
+    }
+
+    fn select(&self, pattern: &str) -> Result<Vec<Arc<Host>>> {
+        Self::select(self, pattern)
+    }
+}
+
+/// Where secrets come from. The vault is opened when the first one is asked for.
 pub trait Secrets: Send + Sync {
+    /// The secret called `name`; an error that names close ones if there is none.
+    fn get(&self, name: &str) -> Result<Secret>;
+
     /// The secret called `name`; `None` if there is none.
-    fn get(&self, name: &str) -> Result<Option<Secret>>;
+    fn find(&self, name: &str) -> Result<Option<Secret>>;
 
-    /// Keeps `value` under `name`. It is on disk when this returns.
-    fn set(&self, name: &str, value: &Secret) -> Result<()>;
+    /// Keeps `value` under `name`; it is on disk when this returns. False: it was there already.
+    fn set(&self, name: &str, value: SecretValue) -> Result<bool>;
 
-    /// Forgets `name`. False: there was none.
-    fn remove(&self, name: &str) -> Result<bool>;
+    /// Forgets `name`.
+    fn remove(&self, name: &str) -> Result<()>;
 
-    /// All names, sorted. Readable without the password.
+    /// All names. Readable without the password.
     fn names(&self) -> Result<Vec<String>>;
+}
+
+impl Secrets for ProjectVault {
+    fn get(&self, name: &str) -> Result<Secret> {
+        Self::get(self, name)
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Secret>> {
+        Self::find(self, name)
+    }
+
+    fn set(&self, name: &str, value: SecretValue) -> Result<bool> {
+        Self::set(self, name, value)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        Self::remove(self, name)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        Self::names(self)
+    }
 }
 
 /// What the command line asked for.

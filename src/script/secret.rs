@@ -1,14 +1,15 @@
-//! Secrets in a playbook: they can be handed on, but not looked into.
+//! Secrets stay out of texts. A playbook can hand a secret on, but not look into it.
 
 use std::cell::RefCell;
 
 use crate::error::Error;
-pub use crate::vault::Secret;
+use crate::vault::Secret;
 
 /// What a playbook is told when it mixes a secret into text.
 pub fn mixed_into_text(secret: &Secret) -> Error {
-    Error::playbook(format!("the secret `{}` cannot become part of a text", secret.name()))
-        .hint("Give it on as it is: `content: vault(\"…\")`, or as a variable of a template: `vars: #{ token: vault(\"…\") }`.")
+    Error::playbook(format!("the secret `{}` cannot become part of a text", secret.name())).hint(
+        "Give it on as it is: `content: vault(\"…\")`, or as a variable of a template: `vars: #{ token: vault(\"…\") }`.",
+    )
 }
 
 thread_local! {

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use super::context::{Hosts, Places, RunContext, RunOptions, RunParts, Secrets, lock};
 use super::engine;
-use super::secret::Secret;
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inventory::Host;
 use crate::remote::fake::FakeRemote;
 use crate::ui::{Event, Ui};
+use crate::vault::{Secret, SecretValue};
 
 /// Collects what a run needs; [`Stage::play`] runs a playbook on it.
 pub struct Stage {
@@ -185,28 +185,26 @@ impl Hosts for Nodes {
 
 /// Secrets in memory.
 #[derive(Default)]
-pub struct Vault(Mutex<BTreeMap<String, Vec<u8>>>);
-
-impl Vault {
-    pub fn put(&self, name: &str, value: &str) {
-        lock(&self.0).insert(name.into(), value.into());
-    }
-}
+pub struct Vault(Mutex<BTreeMap<String, Secret>>);
 
 impl Secrets for Vault {
-    fn get(&self, name: &str) -> Result<Option<Secret>> {
-        Ok(lock(&self.0)
-            .get(name)
-            .map(|value| Secret::new(name, crate::vault::SecretValue::text_or_bytes(value))))
+    fn get(&self, name: &str) -> Result<Secret> {
+        let missing = || Error::new(ErrorKind::Vault, format!("there is no secret `{name}`"));
+        self.find(name)?.ok_or_else(missing)
     }
 
-    fn set(&self, name: &str, value: &Secret) -> Result<()> {
-        lock(&self.0).insert(name.into(), value.expose_bytes().to_vec());
+    fn find(&self, name: &str) -> Result<Option<Secret>> {
+        Ok(lock(&self.0).get(name).cloned())
+    }
+
+    fn set(&self, name: &str, value: SecretValue) -> Result<bool> {
+        lock(&self.0).insert(name.into(), Secret::new(name, value));
+        Ok(true)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        lock(&self.0).remove(name);
         Ok(())
-    }
-
-    fn remove(&self, name: &str) -> Result<bool> {
-        Ok(lock(&self.0).remove(name).is_some())
     }
 
     fn names(&self) -> Result<Vec<String>> {

@@ -4,8 +4,9 @@ use rhai::{Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Number, Value};
 
 use super::host::HostHandle;
-use super::secret::Secret;
+use super::secret::mixed_into_text;
 use crate::error::{Error, Result};
+use crate::vault::Secret;
 
 /// A JSON value as a playbook sees it.
 pub fn from_json(value: &Value) -> Dynamic {
@@ -29,7 +30,7 @@ pub fn from_json(value: &Value) -> Dynamic {
 /// A playbook's value as JSON. A secret or a closure in it is an error; a host is its name.
 pub fn to_json(value: &Dynamic) -> Result<Value> {
     if let Some(secret) = value.read_lock::<Secret>() {
-        return Err(crate::script::secret::mixed_into_text(&secret));
+        return Err(mixed_into_text(&secret));
     }
     if let Some(host) = value.read_lock::<HostHandle>() {
         return Ok(Value::String(host.name().to_owned()));

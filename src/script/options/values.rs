@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rhai::{Array, Dynamic, FnPtr, Map};
 
-use crate::script::secret::Secret;
+use crate::vault::Secret;
 
 /// A type that an option can have.
 pub trait FromOption: Sized {
