@@ -92,7 +92,9 @@ fn tap(name: &str) -> Result<File> {
         .read(true)
         .write(true)
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open("/dev/net/tun").context("open /dev/net/tun")?;
+    let file = options
+        .open("/dev/net/tun")
+        .context("open /dev/net/tun, which a longer cable needs")?;
     let mut request = InterfaceRequest {
         name: [0; 16],
         flags: IFF_TAP | IFF_NO_PI,

@@ -83,7 +83,8 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
         let download = tempfile::tempdir()?;
         let fetch = || {
             run(Command::new("apt-get")
-                .args(["-q", "download"])
+                // Its sandbox user may not be let into the directory.
+                .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
                 .args(packages)
                 .current_dir(download.path()))
         };

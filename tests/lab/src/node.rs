@@ -18,6 +18,7 @@ use crate::cgroup::Cgroup;
 use crate::hub::{Hub, Wire};
 use crate::medium::Medium;
 use crate::namespaces::{Kind, inside_process};
+use crate::rootless;
 
 /// For everything that takes as long as it takes: a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -161,6 +162,7 @@ impl Node {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", "/root")
             .stdin(Stdio::null());
+        rootless::allow_logins(&mut command);
         let kinds = Kind::MOUNT
             | Kind::NETWORK
             | Kind::PROCESS_ID

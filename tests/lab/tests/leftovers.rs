@@ -41,10 +41,13 @@ fn a_panic_takes_the_lab_away() -> Result<()> {
 #[test]
 #[ignore = "started by another test"]
 fn victim() -> Result<()> {
+    let Ok(told) = std::env::var("PIRUN_LAB_VICTIM") else {
+        return Ok(());
+    };
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
     fs::write(
-        std::env::var("PIRUN_LAB_VICTIM")?,
+        told,
         format!("{} {}", lab.dir().display(), first_process(node.root())),
     )?;
     loop {
