@@ -90,6 +90,7 @@ fn reads_nested_groups_ranges_and_hosts_without_variables() {
     rpi50.lan pi@rpi50.lan:2222 ["spare"]
     lonely root@lonely ["ungrouped"]
     "#);
+    assert_eq!(inventory.host("rpi50.lan").unwrap().vars["ansible_port"], 2222);
     let cluster = inventory.group("cluster").unwrap();
     assert_eq!(cluster.hosts, ["rpi40", "rpi41", "rpi42", "rpi43"]);
     assert_eq!(cluster.own_hosts, [""; 0]);

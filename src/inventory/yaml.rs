@@ -4,7 +4,7 @@
 //! so is an unknown tag. Aliases and merge keys (`<<`) are resolved here, within limits, so that
 //! nobody else sees them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
@@ -304,10 +304,14 @@ fn unknown_tag(tag: &Tag, mark: &Mark) -> Error {
         .hint("Known tags are `!vault`, `!unsafe`, `!!str`, `!!int`, `!!float` and `!!bool`.")
 }
 
+/// Maps up to this size are searched instead of indexed: nearly all of them.
+const SMALL: usize = 16;
+
 /// Collects a map's entries; merged ones come first and yield to written ones, as YAML says.
 #[derive(Default)]
 struct MapBuilder {
     entries: Vec<Entry>,
+    /// Where each key stands, once the map is no longer small.
     index: HashMap<String, usize>,
     merged: Vec<Entry>,
     merge_mark: Option<Mark>,
@@ -315,13 +319,25 @@ struct MapBuilder {
 
 impl MapBuilder {
     fn insert(&mut self, entry: Entry) -> Result<()> {
-        if let Some(&first) = self.index.get(&entry.key) {
-            let first = &self.entries[first].key_mark;
-            return Err(twice(&entry.key, &entry.key_mark, first));
+        if let Some(first) = self.find(&entry.key) {
+            return Err(twice(&entry.key, &entry.key_mark, &first.key_mark));
         }
-        self.index.insert(entry.key.clone(), self.entries.len());
+        if self.entries.len() == SMALL {
+            let keys = self.entries.iter().map(|entry| entry.key.clone());
+            self.index = keys.zip(0..).collect();
+        }
+        if self.entries.len() >= SMALL {
+            self.index.insert(entry.key.clone(), self.entries.len());
+        }
         self.entries.push(entry);
         Ok(())
+    }
+
+    fn find(&self, key: &str) -> Option<&Entry> {
+        match self.index.is_empty() {
+            true => self.entries.iter().find(|entry| entry.key == key),
+            false => self.index.get(key).map(|&number| &self.entries[number]),
+        }
     }
 
     fn merge(&mut self, value: Node, key_mark: Mark) -> Result<()> {
@@ -352,16 +368,11 @@ impl MapBuilder {
         if self.merged.is_empty() {
             return self.entries;
         }
-        let merged = std::mem::take(&mut self.merged);
-        let mut all = Vec::with_capacity(merged.len() + self.entries.len());
-        for entry in merged {
-            if !self.index.contains_key(&entry.key) {
-                self.index.insert(entry.key.clone(), usize::MAX);
-                all.push(entry);
-            }
-        }
-        all.append(&mut self.entries);
-        all
+        let mut merged = std::mem::take(&mut self.merged);
+        let mut seen = HashSet::new();
+        merged.retain(|entry| self.find(&entry.key).is_none() && seen.insert(entry.key.clone()));
+        merged.append(&mut self.entries);
+        merged
     }
 }
 
@@ -440,6 +451,22 @@ quoted: { '<<': 1 }
         vars.yaml:3:1: `a` stands twice in the same map
         hint: It stands first in line 1. YAML would silently keep only one.
         ");
+    }
+
+    #[test]
+    fn refuses_a_key_that_stands_twice_in_a_large_map() {
+        let mut text: String = (0..40).map(|number| format!("k{number}: 1\n")).collect();
+        assert!(parse("vars.yaml", text.as_bytes()).is_ok());
+        for key in ["k0", "k15", "k16", "k39"] {
+            let error = refused(&format!("{text}{key}: 2\n"));
+            assert!(error.starts_with("vars.yaml:41:1: "), "{error}");
+        }
+        text = format!(
+            "base: &b {{ k1: merged, new: 1 }}\nbig:\n  <<: *b\n{}",
+            text.replace('k', "  k")
+        );
+        let big = &read(&text)["big"];
+        assert_eq!((&big["k1"], &big["new"]), (&json!(1), &json!(1)));
     }
 
     #[test]
