@@ -305,6 +305,13 @@ impl RunContext {
         Ok(())
     }
 
+    /// Stops the timer of `undo` over a new connection, which later verbs use.
+    pub fn confirm(&self, state: &HostState, undo: &state::Undo) -> Result<()> {
+        let remote = undo.confirm(&state.host, &*self.parts.connect, &self.parts.cancel)?;
+        *lock(&state.node) = Some(self.new_node(&state.host, remote));
+        Ok(())
+    }
+
     /// Hash and size of a local file that goes to many hosts: read and hashed once in a run.
     pub fn hash_of(&self, path: &std::path::Path) -> Result<(String, u64)> {
         // Held while hashing: the other hosts wait for the one result.
