@@ -11,5 +11,6 @@ pub mod remote;
 pub mod report;
 pub mod state;
 pub mod suggest;
+pub mod template;
 pub mod ui;
 pub mod visible;
