@@ -20,6 +20,7 @@ pub mod run;
 pub mod scopes;
 pub mod secrets;
 pub mod services;
+pub mod templates;
 pub mod transfers;
 pub mod values;
 
@@ -42,6 +43,7 @@ pub const TOPICS: &[Topic] = &[
     hosts::TOPIC,
     facts::TOPIC,
     files::TOPIC,
+    templates::TOPIC,
     accounts::TOPIC,
     services::TOPIC,
     commands::TOPIC,
