@@ -40,6 +40,7 @@ mod mbr;
 mod medium;
 mod namespaces;
 mod node;
+mod packages;
 mod plan;
 mod relay;
 pub mod rootless;
