@@ -189,8 +189,8 @@ impl Node {
         self.wait_off()
     }
 
-    /// Takes the power away: peers see silence, and what was not written is lost (on a card node). Returns when it is
-    /// off; [`power_on`](Self::power_on) boots it again.
+    /// Takes the power away: peers see silence, and what was not written is lost (on a card node; a `sync` anywhere on
+    /// the machine writes it). Returns when it is off; [`power_on`](Self::power_on) boots it again.
     pub fn power_cut(&self) -> Result<()> {
         let running = self.0.running()?;
         self.0.want(Wanted::Off);

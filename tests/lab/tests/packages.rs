@@ -21,7 +21,7 @@ fn apk_refuses_a_package_that_was_changed() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.fast_node("rpi40")?;
     node.sh("mount -o remount,rw / && cp -r /opt/lab-packages/main /data/packages")?;
-    node.sh("printf x | dd of=/data/packages/x86_64/lab-hello-1.0-r0.apk bs=1 seek=600 conv=notrunc 2>/dev/null")?;
+    node.sh("printf x | dd of=$(ls /data/packages/*/lab-hello-*.apk) bs=1 seek=600 conv=notrunc 2>/dev/null")?;
     assert!(
         node.sh("apk add --repositories-file /dev/null --repository /data/packages lab-hello")
             .is_err()
