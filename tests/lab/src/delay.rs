@@ -16,8 +16,8 @@ use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::ioctl::{Updater, ioctl};
 
+use crate::lanes::timespec;
 use crate::namespaces::{Namespace, inside};
-use crate::relay::timespec;
 
 /// Frames on the wire in one direction before further ones are lost, as on a router's queue.
 const QUEUE: usize = 8192;

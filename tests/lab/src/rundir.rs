@@ -44,6 +44,9 @@ impl RunDir {
             .parent()
             .context("a lab's directory cannot be the root directory")?;
         make_private(base)?;
+        // One at a time: a directory that is not locked yet would look dead.
+        let turn = File::create(base.join(".turn"))?;
+        turn.lock()?;
         reap(base)?;
         make_private(path)?;
         let lock = File::create(path.join("lock"))
@@ -96,7 +99,7 @@ fn make_private(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what dead labs left: directories whose locks nobody holds. One that is just being made has no lock file yet and stays.
+/// Removes what dead labs left: directories whose locks nobody holds.
 fn reap(base: &Path) -> Result<()> {
     cgroup::reap();
     for entry in fs::read_dir(base).with_context(|| format!("read {}", base.display()))? {

@@ -102,7 +102,7 @@ fn status(lab: &Lab) -> String {
     let line = |node: &Node| {
         let power = if node.is_on() { "on" } else { "off" };
         format!(
-            "{:<8} {:<12} {power:<4} {} boots\n",
+            "{:<8} {:<12} {power:<4} boots: {}\n",
             node.name(),
             node.address(),
             node.boots()
