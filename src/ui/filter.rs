@@ -48,6 +48,7 @@ fn change(change: Change, hide: &impl Fn(String) -> String) -> Change {
         subject: hide(change.subject),
         aspects: change.aspects.into_iter().map(|one| aspect(one, hide)).collect(),
         remark: change.remark.map(hide),
+        key: change.key,
     }
 }
 

@@ -13,6 +13,7 @@ mod live;
 mod log;
 mod pace;
 mod paint;
+mod prompt;
 mod recap;
 mod screen;
 mod settings;

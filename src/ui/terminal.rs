@@ -98,7 +98,7 @@ impl Terminal {
         }
         let by = limit.map(|limit| format!(" (--limit {limit})")).unwrap_or_default();
         let line = format!("{} of {}{by}", hosts.len(), count(total, "host"));
-        before + &self.text(&self.layout.paint.dim(&line))
+        before + self.text(&self.layout.paint.dim(&line)).as_str()
     }
 
     fn change(&mut self, host: &str, change: &Change) -> String {

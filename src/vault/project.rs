@@ -1,0 +1,134 @@
+//! The vault of a run: opened when the first secret is asked for, once for the whole process.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::VaultError;
+use super::file::{self, VaultFile};
+use super::kdf::Limits;
+use super::open::OpenVault;
+use super::password::{Ask, Sources};
+use super::redact::Redactor;
+use super::secret::Secret;
+use super::value::SecretValue;
+use crate::error::Result;
+
+/// A handle on the project's vault. Clones share it; all threads wait for the one that opens it.
+#[derive(Clone)]
+pub struct ProjectVault(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    sources: Sources,
+    ask: Box<Ask>,
+    redactor: Redactor,
+    dry_run: bool,
+    opened: Mutex<Option<VaultFile>>,
+}
+
+impl ProjectVault {
+    /// The vault at `path`, which need not exist. In a dry run nothing is written, but later reads of the same run see
+    /// what would be there. Every secret of the vault is given to `redactor` before the first one is given out.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        sources: Sources,
+        ask: Box<Ask>,
+        redactor: Redactor,
+        dry_run: bool,
+    ) -> Self {
+        let (path, opened) = (path.into(), Mutex::default());
+        Self(Arc::new(Inner { path, sources, ask, redactor, dry_run, opened }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The names of all secrets. Needs no password; empty if there is no vault.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn names(&self) -> Result<Vec<String>> {
+        match file::read(&self.0.path) {
+            Ok(vault) => Ok(vault.names().map(str::to_owned).collect()),
+            Err(VaultError::Missing) => Ok(Vec::new()),
+            Err(error) => Err(error.in_file(&self.0.path)),
+        }
+    }
+
+    /// # Errors
+    /// No vault, no such secret, or the vault does not open.
+    pub fn get(&self, name: &str) -> Result<Secret> {
+        self.with_open(|file| file.open().get(name))
+    }
+
+    /// `None` if there is no such secret, or no vault at all.
+    ///
+    /// # Errors
+    /// The vault does not open.
+    pub fn find(&self, name: &str) -> Result<Option<Secret>> {
+        if !self.0.path.exists() {
+            return Ok(None);
+        }
+        self.with_open(|file| match file.open().contains(name) {
+            true => file.open().get(name).map(Some),
+            false => Ok(None),
+        })
+    }
+
+    /// Sets a secret, and says whether that changes anything.
+    ///
+    /// # Errors
+    /// No vault, a bad name, or the file cannot be written.
+    pub fn set(&self, name: &str, value: SecretValue) -> Result<bool> {
+        let secret = Secret::new(name, value);
+        self.0.redactor.add(&secret);
+        self.change(|vault| vault.set(name, secret.value()))
+    }
+
+    /// # Errors
+    /// No vault, no such secret, or the file cannot be written.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        self.change(|vault| vault.remove(name))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut OpenVault) -> Result<T, VaultError>) -> Result<T> {
+        let dry_run = self.0.dry_run;
+        self.with_open(|file| match dry_run {
+            true => change(file.open_mut()),
+            false => file.update(change),
+        })
+    }
+
+    fn with_open<T>(
+        &self,
+        work: impl FnOnce(&mut VaultFile) -> Result<T, VaultError>,
+    ) -> Result<T> {
+        self.opened()
+            .and_then(|mut opened| match opened.as_mut() {
+                Some(file) => work(file),
+                None => Err(VaultError::Missing),
+            })
+            .map_err(|error| error.in_file(&self.0.path))
+    }
+
+    fn opened(&self) -> Result<MutexGuard<'_, Option<VaultFile>>, VaultError> {
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_none() {
+            let vault = file::read(&self.0.path)?;
+            let unlocked = self.0.sources.unlock(&vault, &Limits::default(), &*self.0.ask)?;
+            let open = OpenVault::new(vault, unlocked)?;
+            let secrets: Result<Vec<_>, _> = open.names().map(|name| open.get(name)).collect();
+            self.0.redactor.add_all(secrets?);
+            *opened = Some(VaultFile::new(&self.0.path, open)?);
+        }
+        Ok(opened)
+    }
+}
+
+impl fmt::Debug for ProjectVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<vault {}>", self.0.path.display())
+    }
+}
