@@ -11,20 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::fetch::{debian_packages, output};
 
-const PACKAGES: [&str; 7] = [
-    "dropbear-bin",
-    "libc6",
-    "libcrypt1",
-    "libgmp10",
-    "libtomcrypt1",
-    "libtommath1",
-    "zlib1g",
-];
-const PROGRAMS: [&str; 3] = [
-    "usr/sbin/dropbear",
-    "usr/bin/dropbearkey",
-    "usr/bin/dbclient",
-];
+const PACKAGES: [&str; 7] =
+    ["dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g"];
+const PROGRAMS: [&str; 3] = ["usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient"];
 const LIBRARIES: [&str; 6] = [
     "libc.so.6",
     "libcrypt.so.1",
@@ -58,10 +47,7 @@ pub fn install(packages: &Path, root: &Path) -> Result<()> {
         copy_program(&library_in(packages, library)?, &libraries.join(library))?;
     }
     fs::create_dir_all(root.join(LOADER_DIR))?;
-    copy_program(
-        &library_in(packages, LOADER)?,
-        &root.join(LOADER_DIR).join(LOADER),
-    )
+    copy_program(&library_in(packages, LOADER)?, &root.join(LOADER_DIR).join(LOADER))
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<()> {
@@ -72,11 +58,7 @@ fn copy_program(from: &Path, to: &Path) -> Result<()> {
 /// Debian moved its libraries below /usr with release 13.
 fn library_in(packages: &Path, name: &str) -> Result<PathBuf> {
     let places = [LIBRARY_DIR.to_owned(), format!("usr/{LIBRARY_DIR}")];
-    match places
-        .iter()
-        .map(|place| packages.join(place).join(name))
-        .find(|path| path.exists())
-    {
+    match places.iter().map(|place| packages.join(place).join(name)).find(|path| path.exists()) {
         Some(path) => Ok(path),
         None => bail!("{name} is in none of Debian's packages {PACKAGES:?}"),
     }

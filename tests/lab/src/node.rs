@@ -40,10 +40,7 @@ impl Node {
 
     /// The line of a `known_hosts` file for this node, without the line's end.
     pub fn host_key(&self) -> String {
-        format!(
-            "{},{} {}",
-            self.0.parts.name, self.0.parts.address, self.0.parts.host_key
-        )
+        format!("{},{} {}", self.0.parts.name, self.0.parts.address, self.0.parts.host_key)
     }
 
     /// The public half of the node's host key: `ssh-ed25519 AAAA…`.
@@ -137,11 +134,7 @@ impl Node {
                 bail!(
                     "{} is off{}",
                     node.parts.name,
-                    state
-                        .failure
-                        .iter()
-                        .map(|text| format!(": {text}"))
-                        .collect::<String>()
+                    state.failure.iter().map(|text| format!(": {text}")).collect::<String>()
                 );
             }
             Ok(state.running.as_ref().is_some_and(|running| {
@@ -153,17 +146,13 @@ impl Node {
 
     /// Returns when the node has booted more than `boots` times and is up.
     pub fn wait_rebooted(&self, boots: u32) -> Result<()> {
-        self.wait("reboot", |_, state| {
-            Ok(state.boots > boots && state.running.is_some())
-        })?;
+        self.wait("reboot", |_, state| Ok(state.boots > boots && state.running.is_some()))?;
         self.wait_up()
     }
 
     /// Returns when nothing of the node runs any more.
     pub fn wait_off(&self) -> Result<()> {
-        self.wait("go off", |_, state| {
-            Ok(state.running.is_none() && state.wanted != Wanted::On)
-        })
+        self.wait("go off", |_, state| Ok(state.running.is_none() && state.wanted != Wanted::On))
     }
 
     fn wait(&self, what: &str, done: impl Fn(&Supply, &State) -> Result<bool>) -> Result<()> {
@@ -232,14 +221,9 @@ impl Node {
     /// Processes and threads started in the node since it booted. Looking does not count.
     pub fn process_count(&self) -> Result<u32> {
         let running = self.0.running()?;
-        let mut probes = running
-            .probes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut probes = running.probes.lock().unwrap_or_else(PoisonError::into_inner);
         let last: u32 = inside_process(running.process.as_fd(), Kind::PROCESS_ID, || {
-            let output = Command::new("cat")
-                .arg("/proc/sys/kernel/ns_last_pid")
-                .output()?;
+            let output = Command::new("cat").arg("/proc/sys/kernel/ns_last_pid").output()?;
             Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
         })?;
         *probes += 1;

@@ -36,11 +36,7 @@ const MAIN: &[Package] = &[
         name: "lab-hello",
         version: "1.0-r0",
         depends: &["lab-greeting"],
-        files: &[(
-            "usr/bin/lab-hello",
-            0o755,
-            "#!/bin/sh\ncat /usr/share/lab-greeting\n",
-        )],
+        files: &[("usr/bin/lab-hello", 0o755, "#!/bin/sh\ncat /usr/share/lab-greeting\n")],
     },
     Package {
         name: "lab-greeting",
@@ -74,22 +70,14 @@ pub fn install(root: &Path) -> Result<()> {
     for (name, packages) in [("main", MAIN), ("next", NEXT)] {
         write_repository(&root.join(PLACE).join(name).join(ARCH), packages, &signer)?;
     }
-    tree::write(
-        &root.join("etc/apk/repositories"),
-        format!("/{PLACE}/main\n"),
-        0o644,
-    )
+    tree::write(&root.join("etc/apk/repositories"), format!("/{PLACE}/main\n"), 0o644)
 }
 
 fn write_repository(dir: &Path, packages: &[Package], signer: &Signer) -> Result<()> {
     let mut index = String::new();
     for package in packages {
         let (bytes, entry) = package.build(signer)?;
-        tree::write(
-            &dir.join(format!("{}-{}.apk", package.name, package.version)),
-            bytes,
-            0o644,
-        )?;
+        tree::write(&dir.join(format!("{}-{}.apk", package.name, package.version)), bytes, 0o644)?;
         index.push_str(&entry);
     }
     let mut archive = archive();
@@ -130,11 +118,8 @@ impl Package {
     }
 
     fn info(&self, data: &[u8]) -> String {
-        let depends: String = self
-            .depends
-            .iter()
-            .map(|name| format!("depend = {name}\n"))
-            .collect();
+        let depends: String =
+            self.depends.iter().map(|name| format!("depend = {name}\n")).collect();
         format!(
             "pkgname = {}\npkgver = {}\npkgdesc = a package of the lab\nurl = none\nbuilddate = {MADE}\nsize = {}\n\
              arch = {ARCH}\norigin = {}\nlicense = MIT\n{depends}datahash = {}\n",
@@ -154,11 +139,8 @@ impl Package {
     fn data(&self) -> Result<Vec<u8>> {
         let mut archive = archive();
         for (path, mode, text) in self.files {
-            let parents: Vec<&Path> = Path::new(path)
-                .ancestors()
-                .skip(1)
-                .filter(|dir| *dir != Path::new(""))
-                .collect();
+            let parents: Vec<&Path> =
+                Path::new(path).ancestors().skip(1).filter(|dir| *dir != Path::new("")).collect();
             for dir in parents.into_iter().rev() {
                 let mut header = header(0o755, 0);
                 header.set_entry_type(tar::EntryType::Directory);
@@ -181,13 +163,8 @@ impl Signer {
     /// Makes the key; its public half goes to `public`.
     fn create(public: &Path) -> Result<Self> {
         require("openssl", "openssl")?;
-        let signer = Self {
-            dir: tempfile::tempdir()?,
-        };
-        run(Command::new("openssl")
-            .args(["genrsa", "-out"])
-            .arg(signer.key())
-            .arg("2048"))?;
+        let signer = Self { dir: tempfile::tempdir()? };
+        run(Command::new("openssl").args(["genrsa", "-out"]).arg(signer.key()).arg("2048"))?;
         run(Command::new("openssl")
             .args(["rsa", "-pubout", "-in"])
             .arg(signer.key())
@@ -202,10 +179,7 @@ impl Signer {
 
     /// `blob` behind a gzip member that holds its signature.
     fn signed(&self, blob: &[u8]) -> Result<Vec<u8>> {
-        let (input, output) = (
-            self.dir.path().join("blob"),
-            self.dir.path().join("signature"),
-        );
+        let (input, output) = (self.dir.path().join("blob"), self.dir.path().join("signature"));
         fs::write(&input, blob)?;
         run(Command::new("openssl")
             .args(["dgst", "-sha256", "-sign"])
@@ -214,12 +188,7 @@ impl Signer {
             .arg(&output)
             .arg(&input))?;
         let mut archive = archive();
-        append(
-            &mut archive,
-            &format!(".SIGN.RSA256.{KEY}"),
-            0o644,
-            &fs::read(&output)?,
-        )?;
+        append(&mut archive, &format!(".SIGN.RSA256.{KEY}"), 0o644, &fs::read(&output)?)?;
         let mut signed = compress(&cut(archive.into_inner()?))?;
         signed.extend(blob);
         Ok(signed)
@@ -240,9 +209,7 @@ fn header(mode: u32, size: u64) -> tar::Header {
     header.set_uid(0);
     header.set_gid(0);
     // Set to names that fit always.
-    let _ = header
-        .set_username("root")
-        .and_then(|()| header.set_groupname("root"));
+    let _ = header.set_username("root").and_then(|()| header.set_groupname("root"));
     header
 }
 

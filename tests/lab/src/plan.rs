@@ -82,13 +82,7 @@ impl<'a> NodePlan<'a> {
             if let Some(size) = self.data_mib {
                 fs::create_dir(&data)?;
                 let options = CString::new(format!("mode=0755,size={size}m"))?;
-                mount(
-                    "data",
-                    &data,
-                    "tmpfs",
-                    MountFlags::empty(),
-                    options.as_c_str(),
-                )?;
+                mount("data", &data, "tmpfs", MountFlags::empty(), options.as_c_str())?;
             }
             let host_key = self.furnish(&data, address)?;
             let userland = &self.lab.userland;
@@ -99,10 +93,7 @@ impl<'a> NodePlan<'a> {
             if self.lab.run_state.is_some() {
                 layers.insert(0, userland.warm());
             }
-            Ok((
-                Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?),
-                host_key,
-            ))
+            Ok((Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?), host_key))
         })
     }
 
@@ -122,11 +113,7 @@ impl<'a> NodePlan<'a> {
     ) -> Result<Node> {
         check_name(self.name)?;
         let lab = self.lab;
-        ensure!(
-            !lab.lock_nodes().contains_key(self.name),
-            "{} is in this lab already",
-            self.name
-        );
+        ensure!(!lab.lock_nodes().contains_key(self.name), "{} is in this lab already", self.name);
         let address = lab.next_address();
         let dir = lab.hub().disks().join(self.name);
         let (medium, host_key) = inside(&[lab.hub().mounts()], || {
@@ -155,16 +142,8 @@ impl<'a> NodePlan<'a> {
     fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
         let userland = &self.lab.userland;
         tree::copy(&userland.data(), data)?;
-        tree::write(
-            &data.join("etc/hostname"),
-            format!("{}\n", self.name),
-            0o644,
-        )?;
-        tree::write(
-            &data.join("etc/network/interfaces"),
-            interfaces(address),
-            0o644,
-        )?;
+        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
+        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
         if self.authorized {
             tree::write(
                 &data.join("root/.ssh/authorized_keys"),

@@ -64,10 +64,7 @@ impl Relay {
     pub(crate) fn start(hub: &Hub, address: Ipv4Addr, node: &Node) -> Result<Self> {
         let target = SocketAddrV4::new(node.address(), SSH_PORT);
         let prefix = hub::PREFIX;
-        hub::ip(
-            Some(hub.network()),
-            &format!("addr add {address}/{prefix} dev br0\n"),
-        )?;
+        hub::ip(Some(hub.network()), &format!("addr add {address}/{prefix} dev br0\n"))?;
         let listener = hub.run(|| {
             let listener = TcpListener::bind((address, SSH_PORT));
             listener.with_context(|| format!("listen on {address}"))
@@ -81,12 +78,7 @@ impl Relay {
             }
         })?;
         let host_key = format!("{address} {}", node.public_host_key());
-        Ok(Self {
-            address,
-            host_key,
-            shared,
-            acceptor: Some(acceptor),
-        })
+        Ok(Self { address, host_key, shared, acceptor: Some(acceptor) })
     }
 
     /// Where to connect to instead of the node; the port is SSH's own.
@@ -175,9 +167,9 @@ fn accept(listener: &TcpListener, target: SocketAddrV4, shared: &Mutex<Shared>) 
 impl Shared {
     /// How many of `wanted` bytes may go to the node.
     pub fn allowed(&self, wanted: usize) -> usize {
-        let left = self.limit.map_or(u64::MAX, |(limit, _)| {
-            limit.saturating_sub(self.traffic.bytes_to_node)
-        });
+        let left = self
+            .limit
+            .map_or(u64::MAX, |(limit, _)| limit.saturating_sub(self.traffic.bytes_to_node));
         usize::try_from(left).map_or(wanted, |left| left.min(wanted))
     }
 

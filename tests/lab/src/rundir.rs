@@ -40,9 +40,7 @@ impl RunDir {
 
     /// The directory of a lab that is to be found under a known path.
     pub fn create_at(path: &Path) -> Result<Self> {
-        let base = path
-            .parent()
-            .context("a lab's directory cannot be the root directory")?;
+        let base = path.parent().context("a lab's directory cannot be the root directory")?;
         make_private(base)?;
         // One at a time: a directory that is not locked yet would look dead.
         let turn = File::create(base.join(".turn"))?;
@@ -51,15 +49,8 @@ impl RunDir {
         make_private(path)?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("create {}/lock", path.display()))?;
-        ensure!(
-            lock.try_lock().is_ok(),
-            "a lab is running in {} already",
-            path.display()
-        );
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        ensure!(lock.try_lock().is_ok(), "a lab is running in {} already", path.display());
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -68,11 +59,7 @@ impl RunDir {
 
     /// A word that no other lab alive has.
     pub fn id(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -85,17 +72,10 @@ impl Drop for RunDir {
 }
 
 fn make_private(dir: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("create {}", dir.display()))?;
     let owner = fs::metadata(dir)?.uid();
-    ensure!(
-        owner == geteuid().as_raw(),
-        "{} belongs to somebody else",
-        dir.display()
-    );
+    ensure!(owner == geteuid().as_raw(), "{} belongs to somebody else", dir.display());
     Ok(())
 }
 

@@ -73,13 +73,8 @@ impl Supply {
     /// Starts the thread that boots the node.
     pub fn start(parts: Parts) -> Result<Arc<Self>> {
         let [_, _, c, d] = parts.address.octets();
-        let state = State {
-            wanted: Wanted::On,
-            running: None,
-            boots: 0,
-            failed_boots: 0,
-            failure: None,
-        };
+        let state =
+            State { wanted: Wanted::On, running: None, boots: 0, failed_boots: 0, failure: None };
         let supply = Arc::new(Self {
             plug: format!("plug{c}.{d}"),
             parts,
@@ -97,11 +92,7 @@ impl Supply {
 
     /// Waits for the end of a node that is doomed.
     pub fn join(&self) {
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // Its panic has been printed already.
             let _ = thread.join();
@@ -113,10 +104,7 @@ impl Supply {
     }
 
     pub fn running(&self) -> Result<Running> {
-        self.state()
-            .running
-            .clone()
-            .with_context(|| format!("{} is off", self.parts.name))
+        self.state().running.clone().with_context(|| format!("{} is off", self.parts.name))
     }
 
     pub fn want(&self, wanted: Wanted) {
@@ -156,9 +144,7 @@ impl Supply {
 
     /// Waits while the node is to be off; `false` when it is to be gone.
     fn wait_for_switch(&self) -> bool {
-        let waited = self
-            .changed
-            .wait_while(self.state(), |state| state.wanted == Wanted::Off);
+        let waited = self.changed.wait_while(self.state(), |state| state.wanted == Wanted::Off);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         state.boots += u32::from(state.wanted == Wanted::On);
         state.wanted == Wanted::On
@@ -175,11 +161,7 @@ impl Supply {
             // The switch was turned while it booted.
             let _ = pidfd_send_signal(&process, Signal::KILL);
         }
-        state.running = Some(Running {
-            pid,
-            process: Arc::new(process),
-            probes: Arc::default(),
-        });
+        state.running = Some(Running { pid, process: Arc::new(process), probes: Arc::default() });
         self.changed.notify_all();
     }
 
