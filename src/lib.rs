@@ -14,6 +14,8 @@ pub mod report;
 pub mod script;
 pub mod state;
 pub mod suggest;
+pub mod template;
 pub mod ui;
+
 pub mod vault;
 pub mod visible;

@@ -87,7 +87,7 @@ fn help_lists_the_parameters_of_the_playbook() {
 
     Parameters of this playbook:
           --who <TEXT>      Whom to greet [default: world]
-          --loud            Shout [default: true]
+          --loud            Shout [default: true; `--no-loud` for false]
           --times <NUMBER>  How often [required]
       [ARG1]                Default: -
     ");

@@ -16,9 +16,11 @@ pub mod hosts;
 pub mod local;
 pub mod output;
 pub mod params;
+pub mod run;
 pub mod scopes;
 pub mod secrets;
 pub mod services;
+pub mod templates;
 pub mod transfers;
 pub mod values;
 
@@ -39,14 +41,16 @@ pub struct Topic {
 /// All topics, in the order of the manual.
 pub const TOPICS: &[Topic] = &[
     hosts::TOPIC,
-    params::TOPIC,
     facts::TOPIC,
     files::TOPIC,
+    templates::TOPIC,
     accounts::TOPIC,
     services::TOPIC,
     commands::TOPIC,
+    run::TOPIC,
     scopes::TOPIC,
     transfers::TOPIC,
+    params::TOPIC,
     secrets::TOPIC,
     output::TOPIC,
     control::TOPIC,

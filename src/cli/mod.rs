@@ -4,9 +4,12 @@
 mod check;
 mod completions;
 mod doc;
+mod exec;
 pub mod inventory;
 mod new;
 mod run;
+mod ssh;
+mod trust;
 pub mod unlock;
 mod vault;
 
@@ -37,8 +40,11 @@ pub struct Cli {
 enum Command {
     Check(check::CheckArgs),
     Doc(doc::DocArgs),
+    Exec(exec::ExecArgs),
     Inventory(inventory::InventoryArgs),
     New(new::NewArgs),
+    Ssh(ssh::SshArgs),
+    Trust(trust::TrustArgs),
     Vault(vault::VaultArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -60,6 +66,9 @@ fn command(cli: Cli, ui: &Ui) -> Result<()> {
     match cli.command {
         Command::Check(args) => check::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
+        Command::Exec(args) => exec::run(&args, ui),
+        Command::Ssh(args) => ssh::run(&args, ui),
+        Command::Trust(args) => trust::run(&args, ui),
         Command::Inventory(args) => inventory::run(&args, ui),
         Command::New(args) => new::run(&args, ui),
         Command::Vault(args) => vault::run(args, ui),

@@ -141,6 +141,9 @@ pub fn playbook_command(name: &str, doc: &str, declared: &Declared) -> Command {
 fn param_arg(param: &Param) -> Arg {
     let arg = Arg::new(param.name.clone()).long(param.flag());
     let help = match &param.default {
+        Some(default) if param.typ == Type::Bool && default.as_bool() == Ok(true) => {
+            format!("{} [default: true; `--no-{}` for false]", param.help, param.flag())
+        }
         Some(default) => format!("{} [default: {default}]", param.help),
         None => format!("{} [required]", param.help),
     };

@@ -39,7 +39,12 @@ fn a_secret_does_not_become_part_of_a_text() {
         r#"on(hosts("server"), |host| host.query(["echo", vault("token")])).failed[0].query(`${vault("token")}`)"#,
         r#"fail(`no ${vault("token")}`)"#,
     ] {
-        let error = stage().error(script);
+        let played = stage().play(script);
+        let error = played
+            .result
+            .err()
+            .map(|error| crate::script::testing::render(&error))
+            .unwrap_or_default();
         assert!(error.contains("secret `token`") && !error.contains("s3cret"), "{script}: {error}");
     }
 }

@@ -20,7 +20,7 @@ use crate::cgroup::Cgroup;
 use crate::hub::{self, Hub};
 use crate::medium::{Kernel, Medium};
 use crate::namespaces::{Namespace, New, before_exec, in_thread, unshare, unshare_in_child};
-use crate::tree;
+use crate::{rootless, tree};
 
 /// What a boot needs to know of its node.
 pub struct Board<'a> {
@@ -50,10 +50,9 @@ impl Board<'_> {
     /// Boots the node and stays until its first process ends. `running` is told that one's id.
     pub fn boot(&self, running: impl FnOnce(u32) + Send) -> Result<End> {
         in_thread(|| {
-            let home = [Namespace::current("mnt")?, Namespace::current("net")?];
             let mut init = self.start().with_context(|| format!("boot {}", self.name))?;
             // The node's namespaces, and with them its mounts, must end with its own processes.
-            home.iter().try_for_each(Namespace::enter)?;
+            [self.hub.mounts(), self.hub.network()].into_iter().try_for_each(Namespace::enter)?;
             running(init.id());
             let status = init.wait()?;
             self.log(&format!("first process ended: {status}"));
@@ -138,13 +137,7 @@ impl Board<'_> {
         tree::link(&kernel.root, &dir.join("root"))?;
         fs::create_dir(dir.join("shm"))?;
         fs::create_dir(dir.join("pts"))?;
-        mount(
-            "devpts",
-            dir.join("pts"),
-            "devpts",
-            MountFlags::empty(),
-            c"newinstance,ptmxmode=666,mode=620,gid=5",
-        )?;
+        mount_terminals(&dir.join("pts"))?;
         Ok(dir)
     }
 
@@ -166,6 +159,7 @@ impl Board<'_> {
                 become_init(&root)
             });
         }
+        rootless::allow_logins(&mut init);
         init.spawn().context("start the first process")
     }
 
@@ -203,6 +197,16 @@ fn make_device(dir: &Path, name: &str, kind: FileType, device: u64) -> Result<()
         }
         Err(error) => Err(error).with_context(|| format!("make device {name}")),
     }
+}
+
+fn mount_terminals(dir: &Path) -> Result<()> {
+    // A user namespace has no group `tty`.
+    let options = if rootless::is_confined() {
+        c"newinstance,ptmxmode=666,mode=620"
+    } else {
+        c"newinstance,ptmxmode=666,mode=620,gid=5"
+    };
+    mount("devpts", dir, "devpts", MountFlags::empty(), options).context("mount /dev/pts")
 }
 
 /// The last steps, in the child: its own /proc, its own root, fewer rights.

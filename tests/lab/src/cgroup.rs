@@ -52,6 +52,18 @@ pub fn remove(lab: &str) {
     }
 }
 
+/// Removes the groups of labs whose processes have died; those are named after them.
+pub fn reap() {
+    let Some(all) = lab_dir("") else { return };
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.split_once('-').and_then(|(pid, _)| pid.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            remove_tree(&entry.path());
+        }
+    }
+}
+
 /// Control groups are directories whose files cannot be removed, only the directories, innermost first.
 fn remove_tree(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

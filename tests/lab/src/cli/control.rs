@@ -15,7 +15,7 @@ use anyhow::{Context, Error, Result, bail};
 pub enum Request {
     Down,
     Inventory,
-    /// Where the hub's network namespace can be opened.
+    /// Where the user namespace and the hub's network namespace can be opened, a line each.
     Network,
     Status,
     PowerCut(String, Duration),
@@ -111,8 +111,12 @@ pub fn end(dir: &Path) -> Result<()> {
     bail!("the lab's nodes have ended, but {} is still there", dir.display());
 }
 
-/// Moves the calling thread to the network of the lab in `dir`.
+/// Moves the process, which must not have started threads, to the network of the lab in `dir`.
 pub fn enter_network(dir: &Path) -> Result<()> {
-    let path = ask(dir, &Request::Network)?;
-    pirun_lab::enter_namespace(Path::new(path.trim()))
+    let paths = ask(dir, &Request::Network)?;
+    let (user, network) = paths.split_once('\n').context("not what a lab answers")?;
+    if !rustix::process::geteuid().is_root() {
+        pirun_lab::enter_namespace(Path::new(user))?;
+    }
+    pirun_lab::enter_namespace(Path::new(network.trim()))
 }
