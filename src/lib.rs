@@ -3,11 +3,18 @@
 //! Arrows point one way: `cli → script → bindings → {state, …} → {remote, vault, template, diff}`;
 //! everything may use `error`, and `ui` is reached through a handle.
 
+pub mod bindings;
+pub mod cancel;
 pub mod cli;
+pub mod diff;
 pub mod error;
 pub mod inventory;
 pub mod remote;
+pub mod report;
+pub mod script;
 pub mod state;
 pub mod suggest;
 pub mod ui;
+
 pub mod vault;
+pub mod visible;

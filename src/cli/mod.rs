@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file, whose doc comment is its help.
 
+pub mod inventory;
 pub mod unlock;
 mod vault;
 
@@ -18,12 +19,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Inventory(inventory::InventoryArgs),
     Vault(vault::VaultArgs),
 }
 
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli, ui: &Ui) -> Result<()> {
     match cli.command {
+        Command::Inventory(args) => inventory::run(&args, ui),
         Command::Vault(args) => vault::run(args, ui),
     }
 }

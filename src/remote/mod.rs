@@ -4,9 +4,27 @@
 //! A verb costs one round trip: [`Converge`] carries how to look, what is wanted and how to get there,
 //! so that the node itself decides, and answers with what it found.
 
+mod connect;
+mod connect_error;
+mod dry;
+pub mod fake;
+mod library;
+pub mod quote;
+mod refusal;
+mod shell;
+mod ssh;
+mod ssh_config;
+pub mod trust;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use connect::SshConnect;
+pub use dry::DryRemote;
+pub use refusal::refusal;
+pub use ssh::SshRemote;
+pub use ssh_config::SshConfig;
 
 use crate::error::Result;
 use crate::inventory::Host;
@@ -33,8 +51,17 @@ pub struct Query {
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub script: String,
+    pub scope: Scope,
     pub stdin: Option<Vec<u8>>,
     pub timeout: Option<Duration>,
+}
+
+/// The `writable` that a change happens in: its first change stops the services and remounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The mount point; empty: no scope.
+    pub mount: String,
+    pub services: Vec<String>,
 }
 
 /// One wanted state: look, compare on the node, and put right what differs, in one round trip.
@@ -46,12 +73,24 @@ pub struct Converge {
     pub probe: String,
     /// The line that `probe` prints when all is well.
     pub wanted: String,
+    /// Names the words of the state line, so that a dry run can carry each over to a later verb that
+    /// looks at other properties of the same thing. Empty: the line is one whole.
+    pub facets: Vec<&'static str>,
     /// Prints what the diff needs when the states differ, such as the old content. May be empty.
     pub show: String,
     /// Makes it so. Never sent in a dry run.
     pub apply: String,
+    /// The path that would be written, if it is one: a read-only mount is then noticed in a dry run too.
+    pub path: String,
+    /// Whether a symlink at `path` is itself the thing to replace.
+    pub replaces_link: bool,
+    /// Whether `apply` makes missing parent directories.
+    pub makes_parents: bool,
     /// What the path would hold afterwards, for later reads in the same dry run.
-    pub content: Option<(String, Vec<u8>)>,
+    pub content: Option<Vec<u8>>,
+    /// A mark to leave on the node before the change: a name, and a line for people.
+    pub mark: Option<(String, String)>,
+    pub scope: Scope,
 }
 
 /// The node's answer to a [`Converge`].
@@ -63,6 +102,12 @@ pub struct Converged {
     pub differs: bool,
     /// What `show` printed.
     pub shown: Vec<u8>,
+    /// The mount point that holds the path, when the states differ.
+    pub mount: String,
+    /// Whether that mount was read-only when it was looked at.
+    pub read_only: bool,
+    /// Whether a run that was cut has left a mount of this node writable.
+    pub marked: bool,
 }
 
 /// A node, or something that behaves like one.
@@ -70,16 +115,25 @@ pub trait Remote: Send + Sync {
     /// Runs shell text that only looks.
     fn query(&self, query: &Query) -> Result<Output>;
 
+    /// Looks and compares only.
+    fn look(&self, converge: &Converge) -> Result<Converged>;
+
     /// Looks, compares, and applies what differs.
     fn converge(&self, converge: &Converge) -> Result<Converged>;
 
     /// Runs shell text that changes the node. `None` in a dry run: it was not run.
     fn run(&self, run: &Run) -> Result<Option<Output>>;
 
+    /// Ends a writable scope: read-only again, services started again. Gives how the mount was found
+    /// ("ro" or "rw") and the services that were, or would be, stopped meanwhile; on stderr, who holds
+    /// the mount busy.
+    fn close_scope(&self) -> Result<Output>;
+
     /// The content of a file; `None` if there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Runs `script` with `input` streamed into it, over a channel of its own.
+    /// Runs `script`, which may call the functions that write, with `input` streamed into it, over a
+    /// channel of its own. `None` in a dry run.
     fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>>;
 
     /// Runs `script` and streams what it prints into `output`, over a channel of its own.

@@ -13,6 +13,9 @@ pub struct Change {
     pub aspects: Vec<Aspect>,
     /// A short remark for the end of the line, such as `0600 root:root`.
     pub remark: Option<String>,
+    /// Names the thing on its node, for the mark that a handler looks for.
+    #[serde(skip)]
+    pub key: String,
 }
 
 /// One difference between what was found and what is wanted.
@@ -94,7 +97,13 @@ impl Action {
 impl Change {
     /// A comparison that found no difference yet; differences are added with [`Change::with`].
     pub fn of(verb: &'static str, subject: impl Into<String>) -> Self {
-        Self { verb, subject: subject.into(), aspects: Vec::new(), remark: None }
+        Self {
+            verb,
+            subject: subject.into(),
+            aspects: Vec::new(),
+            remark: None,
+            key: String::new(),
+        }
     }
 
     #[must_use]

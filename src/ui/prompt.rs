@@ -20,7 +20,7 @@ impl Ui {
     ///
     /// # Errors
     /// There is no terminal.
-    pub fn confirm(&self, question: &str) -> io::Result<bool> {
+    pub fn offer(&self, question: &str) -> io::Result<bool> {
         let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         write!(terminal, "{question} [Y/n] ")?;
         let mut answer = String::new();

@@ -1,0 +1,144 @@
+//! Commands that change a node.
+
+use std::time::Duration;
+
+use rhai::plugin::*;
+use rhai::{Map, Module};
+
+use super::Topic;
+use super::commands::{CommandOutput, script_of, shorten, unexpected_code};
+use crate::error::Result;
+use crate::options;
+use crate::remote::quote::sh_quote;
+use crate::remote::{Query, Run};
+use crate::script::ScriptResult;
+use crate::script::host::HostHandle;
+use crate::script::options::{Content, Options};
+use crate::state::{Action, Aspect, Change, Node};
+
+pub const TOPIC: Topic = Topic {
+    name: "run",
+    about: "Commands that change a node.",
+    module,
+    options: &[RunOptions::LIST],
+};
+
+fn module() -> Module {
+    exported_module!(api)
+}
+
+options! {
+    /// Options of `host.run`.
+    pub struct RunOptions for "run" at 1 {
+        /// A path that the command makes: it is not run if the path is there.
+        creates: Option<String>,
+        /// A shell command that only looks: if it succeeds, the command is not run.
+        unless: Option<String>,
+        /// A shell command that only looks: the command is run only if it succeeds.
+        only_if: Option<String>,
+        /// What the command reads from its standard input.
+        stdin: Option<Content>,
+        /// The command is ended after this time, and that is an error. Default: no limit.
+        timeout: Option<Duration>,
+        /// The directory to run it in.
+        cwd: Option<String>,
+        /// Exit codes that are no error. Default: `[0]`.
+        ok_codes: Vec<i64> = vec![0],
+    }
+}
+
+impl RunOptions {
+    /// Shell text that succeeds if the command should be run; empty: always.
+    fn condition(&self) -> String {
+        let creates = self.creates.as_ref().map(|path| format!("[ ! -e {} ]", sh_quote(path)));
+        let unless = self.unless.as_ref().map(|script| format!("! ( {script}\n) >/dev/null 2>&1"));
+        let only_if = self.only_if.as_ref().map(|script| format!("( {script}\n) >/dev/null 2>&1"));
+        [creates, unless, only_if].into_iter().flatten().collect::<Vec<_>>().join(" && ")
+    }
+}
+
+/// Runs the command if its conditions say so; `None`: they say no.
+fn run_if_due(node: &Node, command: &str, options: RunOptions) -> Result<Option<CommandOutput>> {
+    let condition = options.condition();
+    if !condition.is_empty() {
+        let query = Query { script: condition, ..Query::default() };
+        if node.remote().query(&query)?.code != 0 {
+            return Ok(None);
+        }
+    }
+    let script = match &options.cwd {
+        Some(dir) => format!("cd {} || exit\n{command}", sh_quote(dir)),
+        None => command.to_owned(),
+    };
+    let stdin = options.stdin.map(|content| content.bytes);
+    let output = node.run(Run { script, stdin, timeout: options.timeout, ..Run::default() })?;
+    if let Some(output) = &output
+        && !options.ok_codes.contains(&i64::from(output.code))
+    {
+        return Err(unexpected_code(command, output));
+    }
+    Ok(Some(CommandOutput { output, command: shorten(command) }))
+}
+
+fn run(
+    ctx: &NativeCallContext,
+    host: &HostHandle,
+    command: &Dynamic,
+    options: RunOptions,
+) -> ScriptResult<CommandOutput> {
+    let command = script_of(command).map_err(|error| host.raise(ctx, error))?;
+    let label = shorten(&command);
+    let change = Change::of("run", &label);
+    let due =
+        host.look(ctx, &format!("run {label}"), |node| run_if_due(node, &command, options))?;
+    Ok(match due {
+        Some(output) => {
+            host.report(change.with(Aspect::Action { action: Action::Run }));
+            output
+        }
+        None => {
+            host.report(change);
+            let output = crate::remote::Output::default();
+            CommandOutput { output: Some(output), command: label }
+        }
+    })
+}
+
+#[export_module]
+#[allow(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
+pub mod api {
+    use crate::script::options;
+
+    /// Runs a command that changes the node. In a dry run it is only reported, and its output cannot be read.
+    ///
+    /// An array is a command with its arguments, as they are; a string is a shell script. Another exit code than
+    /// 0 is an error.
+    ///
+    /// ```rhai
+    /// host.run(["mkdir", "-p", "/data/scratch"]);
+    /// ```
+    #[rhai_fn(name = "run", pure, return_raw)]
+    pub fn run(
+        ctx: NativeCallContext,
+        host: &mut HostHandle,
+        command: Dynamic,
+    ) -> ScriptResult<CommandOutput> {
+        super::run(&ctx, host, &command, RunOptions::default())
+    }
+
+    /// Runs a command that changes the node, if the options say so.
+    ///
+    /// ```rhai
+    /// host.run("date >/data/first-run", #{ creates: "/data/first-run" });
+    /// ```
+    #[rhai_fn(name = "run", pure, return_raw)]
+    pub fn run_with(
+        ctx: NativeCallContext,
+        host: &mut HostHandle,
+        command: Dynamic,
+        options: Map,
+    ) -> ScriptResult<CommandOutput> {
+        let options = options::read(options).map_err(|error| host.raise(&ctx, error))?;
+        super::run(&ctx, host, &command, options)
+    }
+}

@@ -1,0 +1,165 @@
+//! One long-lived `sh` on a node: framed requests in, framed answers out.
+//!
+//! A request is shell text. The answer is what it prints, ended on stdout and on stderr by a token that
+//! is made anew for each session and never exported, so that no command can print it. The shell itself
+//! reads the request, so a request that is cut by a dead link is never run in part.
+
+use std::time::Duration;
+
+use openssh::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Output;
+
+/// The three ends of the channel, and the token that ends an answer.
+pub struct Shell {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    token: String,
+    /// Set while an answer is outstanding: whoever finds it set must not use the channel.
+    broken: bool,
+    /// Answers to requests that were sent ahead without waiting.
+    ahead: usize,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    #[error("the connection was lost")]
+    Closed,
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+}
+
+impl Shell {
+    pub fn new(stdin: ChildStdin, stdout: ChildStdout, stderr: ChildStderr, token: String) -> Self {
+        Self { stdin, stdout, stderr, token, broken: false, ahead: 0 }
+    }
+
+    /// Sends text whose answer the next request will read past: the function library needs no round trip.
+    pub async fn send_ahead(&mut self, text: &str) -> Result<(), Lost> {
+        let request = format!("T={}\n{text}\np_end 0\n", self.token);
+        self.ahead += 1;
+        self.stdin.write_all(request.as_bytes()).await.map_err(|_| Lost::Closed)
+    }
+
+    /// Sends one request and waits for its answer.
+    pub async fn request(&mut self, script: &str, limit: Option<Duration>) -> Result<Output, Lost> {
+        if self.broken {
+            return Err(Lost::Closed);
+        }
+        self.broken = true;
+        let exchange = self.exchange(script);
+        let output = match limit {
+            Some(limit) => {
+                tokio::time::timeout(limit, exchange).await.map_err(|_| Lost::Late(limit))?
+            }
+            None => exchange.await,
+        }?;
+        self.broken = false;
+        Ok(output)
+    }
+
+    async fn exchange(&mut self, script: &str) -> Result<Output, Lost> {
+        // The redirection keeps commands from reading the requests that follow.
+        let request = format!("{{\n{script}\n}} </dev/null\np_end $?\n");
+        let answers = self.ahead + 1;
+        let send = async {
+            self.stdin.write_all(request.as_bytes()).await.map_err(|_| Lost::Closed)?;
+            self.stdin.flush().await.map_err(|_| Lost::Closed)
+        };
+        let token = self.token.as_bytes();
+        let (_, stdout, stderr) = tokio::try_join!(
+            send,
+            last_answer(&mut self.stdout, token, answers),
+            last_answer(&mut self.stderr, token, answers)
+        )?;
+        self.ahead = 0;
+        let code = std::str::from_utf8(&stdout.tail).ok().and_then(|t| t.trim().parse().ok());
+        Ok(Output { code: code.ok_or(Lost::Closed)?, stdout: stdout.text, stderr: stderr.text })
+    }
+}
+
+/// What came before the token, and what stood behind it on its line.
+struct Answer {
+    text: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+/// Reads `count` answers and returns the last.
+async fn last_answer(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    token: &[u8],
+    count: usize,
+) -> Result<Answer, Lost> {
+    let mut buffer = Vec::new();
+    let mut searched = 0;
+    let mut left = count;
+    loop {
+        while let Some((text_end, tail, next)) = find_end(&buffer, searched, token) {
+            left -= 1;
+            if left == 0 {
+                let tail = buffer[tail..next - 1].to_vec();
+                buffer.truncate(text_end);
+                return Ok(Answer { text: buffer, tail });
+            }
+            buffer.drain(..next);
+            searched = 0;
+        }
+        searched = buffer.len().saturating_sub(token.len() + 16);
+        let read = stream.read_buf(&mut buffer).await.map_err(|_| Lost::Closed)?;
+        if read == 0 {
+            return Err(Lost::Closed);
+        }
+    }
+}
+
+/// Where `"\n" token … "\n"` stands: end of the text, start of the tail, start of what follows.
+fn find_end(buffer: &[u8], from: usize, token: &[u8]) -> Option<(usize, usize, usize)> {
+    let start = from + buffer[from..].windows(token.len()).position(|window| window == token)?;
+    let tail = start + token.len();
+    let line_end = tail + buffer[tail..].iter().position(|byte| *byte == b'\n')?;
+    Some((start.saturating_sub(1), tail, line_end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(chunks: Vec<Vec<u8>>, count: usize) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(async {
+            let mut reader = tokio_test_reader(chunks);
+            let answer =
+                last_answer(&mut reader, b"TOKEN", count).await.map_err(|e| e.to_string())?;
+            Ok((answer.text, answer.tail))
+        })
+    }
+
+    fn tokio_test_reader(chunks: Vec<Vec<u8>>) -> impl AsyncReadExt + Unpin {
+        let (reader, mut writer) = tokio::io::duplex(1 << 20);
+        let all: Vec<u8> = chunks.concat();
+        let write = async move {
+            let _ = writer.write_all(&all).await;
+        };
+        tokio::spawn(write);
+        reader
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back_whole(text in proptest::collection::vec(any::<u8>(), 0..4000)) {
+            prop_assume!(!text.windows(5).any(|w| w == b"TOKEN"));
+            let chunks = vec![b"ahead\nTOKEN 0\n".to_vec(), text.clone(), b"\nTOKEN 7\n".to_vec()];
+            prop_assert_eq!(answer(chunks, 2), Ok((text, b" 7".to_vec())));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_a_lost_connection() {
+        assert_eq!(answer(vec![b"half an ans".to_vec()], 1), Err("the connection was lost".into()));
+    }
+}

@@ -1,0 +1,333 @@
+//! A node over OpenSSH: one login, one long-lived shell, and a second channel only for streams.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openssh::{Child, ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::quote::{sh_bytes, sh_quote};
+use super::shell::{Lost, Shell};
+use super::ssh_config::SshConfig;
+use super::{Converge, Converged, Output, Query, Remote, Run, library, refusal};
+use crate::cancel::Cancel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inventory::Host;
+
+/// The exit code of `read` for a file that does not exist; no other command of that script gives it.
+const NO_SUCH_FILE: i32 = 44;
+/// Bytes per write of a stream: a few round trips' worth of dropbear's 24 KiB window.
+const STREAM_CHUNK: usize = 64 * 1024;
+
+/// A logged-in node.
+pub struct SshRemote {
+    host: String,
+    session: Arc<Session>,
+    shell: Mutex<Shell>,
+    /// Holds the channel of `shell` open.
+    _child: Child<Arc<Session>>,
+    runtime: Handle,
+    cancel: Cancel,
+    /// Whether the functions that write were sent.
+    writes: bool,
+}
+
+impl SshRemote {
+    /// Logs in and starts the shell. Without `writes` the node never gets a function that changes it.
+    pub fn connect(
+        host: &Host,
+        config: &SshConfig,
+        runtime: &Handle,
+        cancel: &Cancel,
+        writes: bool,
+    ) -> Result<Self> {
+        let login = async {
+            tokio::select! {
+                session = log_in(host, config) => session,
+                () = cancel.cancelled() => Err(Error::cancelled()),
+            }
+        };
+        let session = Arc::new(runtime.block_on(login)?);
+        let (child, shell) = runtime
+            .block_on(start_shell(&session, writes))
+            .map_err(|lost| lost_error(&host.name, &lost))?;
+        Ok(Self {
+            host: host.name.clone(),
+            session,
+            shell: Mutex::new(shell),
+            _child: child,
+            runtime: runtime.clone(),
+            cancel: cancel.clone(),
+            writes,
+        })
+    }
+
+    fn request(&self, script: &str, limit: Option<Duration>) -> Result<Output> {
+        let request = async { self.shell.lock().await.request(script, limit).await };
+        self.runtime.block_on(request).map_err(|lost| lost_error(&self.host, &lost))
+    }
+
+    /// A request that may take long: Ctrl-C ends what runs on the node, and the shell lives on.
+    fn interruptible(&self, script: &str, limit: Option<Duration>) -> Result<Output> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let request = async {
+            let mut shell = self.shell.lock().await;
+            let answer = shell.request(script, limit.map(|limit| limit + Duration::from_secs(10)));
+            tokio::pin!(answer);
+            tokio::select! {
+                output = &mut answer => return output.map_err(|lost| lost_error(&self.host, &lost)),
+                () = self.cancel.cancelled() => {}
+            }
+            self.end_running_command().await;
+            let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
+            Err(Error::cancelled())
+        };
+        self.runtime.block_on(request)
+    }
+
+    /// Ends the command that the shell waits for, over a channel of its own.
+    async fn end_running_command(&self) {
+        // The shell's children are subshells; what they started hangs below them.
+        let script = "end() { for c in $(pgrep -P $1); do end $c; kill $c; done; }
+            for s in $(pgrep -P $PPID -x sh) ; do [ $s = $$ ] || end $s; done";
+        let mut command = self.session.raw_command(script);
+        let _ = tokio::time::timeout(Duration::from_secs(5), command.status()).await;
+    }
+
+    /// The request for a user's script, with its stdin and its time limit.
+    fn user_script(script: &str, stdin: Option<&[u8]>, timeout: Option<Duration>) -> String {
+        let call = match timeout {
+            None => format!("p_user {}", sh_quote(script)),
+            Some(limit) => {
+                format!("timeout {} sh -c {}", limit.as_secs().max(1), sh_quote(script))
+            }
+        };
+        match stdin.map(sh_bytes) {
+            None => call,
+            Some((text, false)) => format!("printf %s {text} | {call}"),
+            Some((text, true)) => format!("printf %s {text} | base64 -d | {call}"),
+        }
+    }
+
+    fn parse_converged(&self, output: Output) -> Result<Converged> {
+        let broken =
+            || Error::bug("a probe gave an answer that cannot be read").on_host(&self.host);
+        let mut parts = output.stdout.splitn(3, |byte| *byte == 0o36);
+        let (Some(head), Some(mount), Some(shown)) = (parts.next(), parts.next(), parts.next())
+        else {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(if output.code == 0 { broken() } else { refusal(&text, None) }
+                .with_code(output.code));
+        };
+        let head = String::from_utf8_lossy(head);
+        let (verdict, found) = head.split_once('\n').ok_or_else(broken)?;
+        let mount = String::from_utf8_lossy(mount);
+        let marked = mount.starts_with("marked-");
+        let mount = mount.trim_start_matches("marked-");
+        let (mode, mount) = mount.split_once(' ').unwrap_or(("rw", "/"));
+        if output.code != 0 {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(refusal(&text, Some(mount)).with_code(output.code));
+        }
+        Ok(Converged {
+            found: found.to_owned(),
+            differs: verdict == "differs",
+            shown: shown.to_vec(),
+            mount: mount.to_owned(),
+            read_only: mode == "ro",
+            marked,
+        })
+    }
+}
+
+impl Remote for SshRemote {
+    fn query(&self, query: &Query) -> Result<Output> {
+        let script = Self::user_script(&query.script, query.stdin.as_deref(), query.timeout);
+        self.interruptible(&script, query.timeout)
+    }
+
+    fn look(&self, c: &Converge) -> Result<Converged> {
+        let output = self.request(&probe_script(c, "p_look"), None)?;
+        self.parse_converged(output)
+    }
+
+    fn converge(&self, c: &Converge) -> Result<Converged> {
+        debug_assert!(self.writes);
+        let mark = c.mark.as_ref().map_or(String::new(), |(name, line)| {
+            format!("mark_set pending {name} {} || return\n", sh_quote(line))
+        });
+        let script = format!(
+            "SCOPE={} WSERVICES={}\nA() {{\n{mark}{}\n}}\n{}",
+            sh_quote(&c.scope.mount),
+            sh_quote(&c.scope.services.join(" ")),
+            c.apply,
+            probe_script(c, "p_converge")
+        );
+        let output = self.request(&script, None)?;
+        self.parse_converged(output)
+    }
+
+    fn run(&self, run: &Run) -> Result<Option<Output>> {
+        debug_assert!(self.writes);
+        let script = format!(
+            "SCOPE={} WSERVICES={}\nA() {{\n{}\n}}\np_write A",
+            sh_quote(&run.scope.mount),
+            sh_quote(&run.scope.services.join(" ")),
+            Self::user_script(&run.script, run.stdin.as_deref(), run.timeout),
+        );
+        self.interruptible(&script, run.timeout).map(Some)
+    }
+
+    fn close_scope(&self) -> Result<Output> {
+        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)", None)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let path = sh_quote(path);
+        let script = format!("if [ -e {path} ]; then cat {path}; else (exit {NO_SUCH_FILE}); fi");
+        let output = self.request(&script, None)?;
+        match output.code {
+            0 => Ok(Some(output.stdout)),
+            NO_SUCH_FILE => Ok(None),
+            code => Err(refusal(&String::from_utf8_lossy(&output.stderr), None).with_code(code)),
+        }
+    }
+
+    fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>> {
+        debug_assert!(self.writes);
+        let script = library::writing() + script;
+        self.runtime.block_on(self.stream_in(&script, input)).map(Some)
+    }
+
+    fn stream_from(&self, script: &str, output: &mut (dyn Write + Send)) -> Result<Output> {
+        self.runtime.block_on(self.stream_out(script, output))
+    }
+
+    fn is_dry(&self) -> bool {
+        false
+    }
+}
+
+impl SshRemote {
+    async fn stream_in(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Output> {
+        let gone = |_| lost_error(&self.host, &Lost::Closed);
+        let mut command = self.session.raw_command(script);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().await.map_err(gone)?;
+        let mut stdin =
+            child.stdin().take().ok_or_else(|| lost_error(&self.host, &Lost::Closed))?;
+        let mut chunk = vec![0; STREAM_CHUNK];
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            let read = input
+                .read(&mut chunk)
+                .map_err(|e| Error::file(format!("cannot read what is to be sent: {e}")))?;
+            // A command that ends early (full disk) closes the pipe: its own words come below.
+            if read == 0 || stdin.write_all(&chunk[..read]).await.is_err() {
+                break;
+            }
+        }
+        drop(stdin);
+        let output = child.wait_with_output().await.map_err(gone)?;
+        let code = output.status.code().ok_or_else(|| lost_error(&self.host, &Lost::Closed))?;
+        Ok(Output { code, stdout: output.stdout, stderr: output.stderr })
+    }
+
+    async fn stream_out(&self, script: &str, sink: &mut (dyn Write + Send)) -> Result<Output> {
+        let gone = || lost_error(&self.host, &Lost::Closed);
+        let mut command = self.session.raw_command(script);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().await.map_err(|_| gone())?;
+        let mut stdout = child.stdout().take().ok_or_else(gone)?;
+        let mut chunk = vec![0; STREAM_CHUNK];
+        loop {
+            let read = tokio::select! {
+                read = stdout.read(&mut chunk) => read.map_err(|_| gone())?,
+                () = self.cancel.cancelled() => return Err(Error::cancelled()),
+            };
+            if read == 0 {
+                break;
+            }
+            sink.write_all(&chunk[..read])
+                .map_err(|e| Error::file(format!("cannot write what was received: {e}")))?;
+        }
+        let output = child.wait_with_output().await.map_err(|_| gone())?;
+        let code = output.status.code().ok_or_else(gone)?;
+        Ok(Output { code, stdout: Vec::new(), stderr: output.stderr })
+    }
+}
+
+/// What both a look and a converge send: how to probe, what is wanted, what to show.
+fn probe_script(c: &Converge, call: &str) -> String {
+    let show = if c.show.is_empty() { ":" } else { &c.show };
+    format!(
+        "S() {{\n{}\n}}\nD() {{\n{show}\n}}\nW={} P={} NOFOLLOW={}\n{call}",
+        c.probe,
+        sh_quote(&c.wanted),
+        sh_quote(&c.path),
+        if c.replaces_link { "1" } else { "" },
+    )
+}
+
+async fn log_in(host: &Host, config: &SshConfig) -> Result<Session> {
+    let mut builder = SessionBuilder::default();
+    builder
+        .known_hosts_check(KnownHosts::Strict)
+        .config_file(config.path())
+        .control_directory(config.control_dir())
+        // The run owns its connections; one that pirun could not close any more ends by itself.
+        .control_persist(ControlPersist::IdleFor(std::num::NonZeroUsize::MIN.saturating_add(9)));
+    match builder.connect_mux(&host.name).await {
+        Ok(session) => Ok(session),
+        Err(error) => Err(super::connect_error::explain(host, config, &error)),
+    }
+}
+
+async fn start_shell(
+    session: &Arc<Session>,
+    writes: bool,
+) -> std::result::Result<(Child<Arc<Session>>, Shell), Lost> {
+    let mut command = Session::to_raw_command(Arc::clone(session), "exec sh");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().await.map_err(|_| Lost::Closed)?;
+    let (Some(stdin), Some(stdout), Some(stderr)) =
+        (child.stdin().take(), child.stdout().take(), child.stderr().take())
+    else {
+        return Err(Lost::Closed);
+    };
+    let mut shell = Shell::new(stdin, stdout, stderr, token()?);
+    let library = if writes { library::writing() } else { library::looking() };
+    shell.send_ahead(&library).await?;
+    Ok((child, shell))
+}
+
+/// 128 random bits that no command on the node can guess.
+fn token() -> std::result::Result<String, Lost> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| Lost::Closed)?;
+    Ok(bytes.iter().fold("pirun-".to_owned(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+fn lost_error(host: &str, lost: &Lost) -> Error {
+    match lost {
+        Lost::Closed => Error::new(
+            ErrorKind::Connect,
+            format!("the connection to {host} was lost"),
+        )
+        .hint(
+            "A write that was under way left the old file or the new one. Run the playbook again.",
+        ),
+        Lost::Late(limit) => Error::new(
+            ErrorKind::Timeout,
+            format!("{host} did not answer within {} s", limit.as_secs()),
+        ),
+    }
+    .on_host(host)
+}

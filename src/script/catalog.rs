@@ -1,0 +1,233 @@
+//! Every function, method and property that the engine knows, read from its own metadata. It feeds the
+//! did-you-mean of errors, the lint and the manual.
+
+use std::collections::BTreeSet;
+
+use rhai::Engine;
+use serde::Deserialize;
+
+/// Words that Rhai treats as functions without registering them, with how many arguments they take.
+const SYNTAX: &[(&str, &[usize])] = &[
+    ("print", &[0, 1]),
+    ("debug", &[0, 1]),
+    ("type_of", &[1]),
+    ("Fn", &[1]),
+    ("call", &[1, 2, 3, 4, 5, 6]),
+    ("curry", &[2, 3, 4, 5, 6]),
+    ("is_def_var", &[1]),
+    ("is_def_fn", &[2, 3]),
+    ("is_shared", &[1]),
+];
+
+/// All that a playbook may call.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub functions: Vec<Function>,
+}
+
+/// One form of a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// As written in a playbook; a property's name for a getter.
+    pub name: String,
+    pub kind: Kind,
+    pub params: Vec<Parameter>,
+    /// The type of the result in the playbook's words; empty for none.
+    pub returns: String,
+    /// The doc comment without its slashes.
+    pub docs: String,
+    /// Whether pirun brings it, rather than Rhai.
+    pub ours: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Function,
+    Getter,
+    Setter,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub name: String,
+    /// In the playbook's words: `string`, `int`, `Host`, …
+    pub typ: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    functions: Vec<RawFunction>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawFunction {
+    name: String,
+    #[serde(default)]
+    params: Vec<RawParameter>,
+    #[serde(default)]
+    return_type: String,
+    #[serde(default)]
+    doc_comments: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawParameter {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    typ: Option<String>,
+}
+
+impl Catalog {
+    /// Reads what `engine` knows. Takes some milliseconds: for errors, lint and the manual only.
+    pub fn of(engine: &Engine) -> Self {
+        let ours: BTreeSet<(String, usize)> =
+            read(engine, false).iter().map(|raw| (raw.name.clone(), raw.params.len())).collect();
+        let functions = read(engine, true)
+            .into_iter()
+            .map(|raw| {
+                let ours = ours.contains(&(raw.name.clone(), raw.params.len()));
+                raw.into_function(ours)
+            })
+            .collect();
+        Self { functions }
+    }
+
+    /// All forms of the function or method `name`.
+    pub fn forms<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Function> {
+        self.functions.iter().filter(move |f| f.kind == Kind::Function && f.name == name)
+    }
+
+    /// How many arguments `name` may take (a method's receiver counts). Empty: there is no such function.
+    pub fn arities(&self, name: &str) -> BTreeSet<usize> {
+        let syntax = SYNTAX.iter().filter(|(word, _)| *word == name).flat_map(|(_, n)| *n).copied();
+        self.forms(name).map(|f| f.params.len()).chain(syntax).collect()
+    }
+
+    /// Names of functions and methods, without operators.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let words = SYNTAX.iter().map(|(word, _)| *word);
+        let functions = self.functions.iter().filter(|f| f.kind == Kind::Function);
+        functions.map(|f| f.name.as_str()).filter(|name| is_word(name)).chain(words).collect()
+    }
+
+    /// Names of the properties that a value of type `typ` has.
+    pub fn properties<'a>(&'a self, typ: &'a str) -> impl Iterator<Item = &'a str> {
+        self.functions
+            .iter()
+            .filter(move |f| f.kind == Kind::Getter && f.receiver() == Some(typ))
+            .map(|f| f.name.as_str())
+    }
+
+    /// Names of all properties of all types.
+    pub fn all_properties(&self) -> BTreeSet<&str> {
+        let getters = self.functions.iter().filter(|f| f.kind == Kind::Getter);
+        getters.map(|f| f.name.as_str()).collect()
+    }
+}
+
+impl Function {
+    /// The type that it is a method of, if its first parameter is one of pirun's types.
+    pub fn receiver(&self) -> Option<&str> {
+        self.params.first().map(|first| first.typ.as_str())
+    }
+
+    /// Whether a playbook writes `value.name(…)`: its first parameter is a type of pirun's.
+    pub fn is_method(&self) -> bool {
+        self.receiver().is_some_and(|typ| typ.starts_with(|c: char| c.is_ascii_uppercase()))
+    }
+
+    /// `host.query(command: string, options: map) -> Output`, as the manual and errors show it.
+    pub fn signature(&self) -> String {
+        let show = |p: &Parameter| match p.typ.as_str() {
+            "" | "any" => p.name.clone(),
+            typ if p.name == typ => typ.to_owned(),
+            typ => format!("{}: {typ}", p.name),
+        };
+        let result = match self.returns.as_str() {
+            "" => String::new(),
+            typ => format!(" -> {typ}"),
+        };
+        if self.is_method() && self.kind == Kind::Getter {
+            return format!("{}.{}{result}", self.params[0].name, self.name);
+        }
+        let skip = usize::from(self.is_method());
+        let before = if skip == 1 { format!("{}.", self.params[0].name) } else { String::new() };
+        let params: Vec<_> = self.params.iter().skip(skip).map(show).collect();
+        format!("{before}{}({}){result}", self.name, params.join(", "))
+    }
+}
+
+impl RawFunction {
+    fn into_function(self, ours: bool) -> Function {
+        let (kind, name) = match self.name.split_once('$') {
+            Some(("get", name)) => (Kind::Getter, name.to_owned()),
+            Some(("set", name)) => (Kind::Setter, name.to_owned()),
+            _ => (Kind::Function, self.name),
+        };
+        let params = self.params.into_iter().map(|p| Parameter {
+            name: p.name.unwrap_or_else(|| "value".to_owned()).trim_start_matches("r#").to_owned(),
+            typ: p.typ.as_deref().map_or_else(|| "any".to_owned(), plain_type),
+        });
+        let docs: Vec<_> = self.doc_comments.iter().map(|text| uncomment(text)).collect();
+        Function {
+            name,
+            kind,
+            params: params.collect(),
+            returns: plain_type(&self.return_type),
+            docs: docs.join("\n"),
+            ours,
+        }
+    }
+}
+
+fn read(engine: &Engine, with_rhai: bool) -> Vec<RawFunction> {
+    // The engine wrote the JSON itself; if it cannot be read, suggestions are missing and nothing else.
+    let json = engine.gen_fn_metadata_to_json(with_rhai).unwrap_or_default();
+    serde_json::from_str::<Metadata>(&json).map(|m| m.functions).unwrap_or_default()
+}
+
+/// A Rust type in the words of a playbook.
+pub fn plain_type(rust: &str) -> String {
+    let rust = rust.trim().trim_start_matches('&').trim_start_matches("mut ").trim();
+    for wrapper in ["ScriptResult", "RhaiResultOf", "Result", "Option"] {
+        if let Some(inner) = rust.strip_prefix(wrapper).and_then(|rest| rest.strip_prefix('<')) {
+            let inner = inner.strip_suffix('>').unwrap_or(inner);
+            return plain_type(inner.split(", Box").next().unwrap_or(inner));
+        }
+    }
+    let name = rust.rsplit("::").next().unwrap_or(rust);
+    match name {
+        "()" | "" => "",
+        "INT" | "i64" | "i32" | "usize" | "u64" => "int",
+        "FLOAT" | "f64" | "f32" => "float",
+        "bool" => "bool",
+        "char" => "char",
+        "str" | "String" | "ImmutableString" | "&str" => "string",
+        "Dynamic" | "?" | "RhaiResult" => "any",
+        "Array" => "array",
+        "Blob" => "bytes",
+        "Map" => "map",
+        "FnPtr" => "closure",
+        "HostHandle" => "Host",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// The text of `/// …` and `/** … */` comments.
+pub fn uncomment(text: &str) -> String {
+    if let Some(block) = text.strip_prefix("/**") {
+        return block.trim_end_matches("*/").trim().to_owned();
+    }
+    let line = |line: &str| {
+        let line = line.trim_start().trim_start_matches("///").trim_start_matches("//!");
+        line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$')
+}

@@ -1,0 +1,5 @@
+//! What a playbook's author sees, end to end on a fake node.
+
+mod errors;
+mod fan_out;
+mod modules;

@@ -1,0 +1,474 @@
+//! A node and its power supply: a thread that boots it, and boots it again when it asks for that.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::boot::{Board, End};
+use crate::cgroup::Cgroup;
+use crate::hub::{Hub, Wire};
+use crate::medium::Medium;
+use crate::namespaces::{Kind, inside_process};
+use crate::rootless;
+
+/// For everything that takes as long as it takes: a busy machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Boots in a row that never got anywhere, before the power supply gives up.
+const HOPELESS: u32 = 12;
+
+/// A Raspberry Pi of the lab. Clones are handles to the same one; it is taken away with its [`Lab`](crate::Lab).
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    address: Ipv4Addr,
+    host_key: String,
+    plug: String,
+    dir: PathBuf,
+    hub: Hub,
+    medium: Box<dyn Medium>,
+    cgroup: Option<Cgroup>,
+    state: Mutex<State>,
+    changed: Condvar,
+    supply: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    wanted: Wanted,
+    running: Option<Running>,
+    boots: u32,
+    failed_boots: u32,
+    failure: Option<String>,
+}
+
+/// A node's first process.
+#[derive(Clone)]
+struct Running {
+    pid: u32,
+    process: Arc<OwnedFd>,
+    /// Processes that the lab itself started in the node to look at it.
+    probes: Arc<Mutex<u32>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    On,
+    Off,
+    Gone,
+}
+
+/// What a node is made of.
+pub struct Parts {
+    pub name: String,
+    pub address: Ipv4Addr,
+    pub host_key: String,
+    pub dir: PathBuf,
+    pub hub: Hub,
+    pub medium: Box<dyn Medium>,
+    pub cgroup: Option<Cgroup>,
+}
+
+impl Node {
+    /// Puts it under power.
+    pub(crate) fn start(parts: Parts) -> Result<Self> {
+        let [_, _, c, d] = parts.address.octets();
+        let state = State {
+            wanted: Wanted::On,
+            running: None,
+            boots: 0,
+            failed_boots: 0,
+            failure: None,
+        };
+        let inner = Arc::new(Inner {
+            plug: format!("plug{c}.{d}"),
+            name: parts.name,
+            address: parts.address,
+            host_key: parts.host_key,
+            dir: parts.dir,
+            hub: parts.hub,
+            medium: parts.medium,
+            cgroup: parts.cgroup,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            supply: Mutex::new(None),
+        });
+        let supplied = Arc::clone(&inner);
+        let thread = thread::Builder::new()
+            .name(inner.name.clone())
+            .spawn(move || supplied.supply_power())?;
+        *inner.supply.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(Self(inner))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn address(&self) -> Ipv4Addr {
+        self.0.address
+    }
+
+    /// The line of a `known_hosts` file for this node, without the line's end.
+    pub fn host_key(&self) -> String {
+        format!("{},{} {}", self.0.name, self.0.address, self.0.host_key)
+    }
+
+    /// The public half of the node's host key: `ssh-ed25519 AAAA…`.
+    pub fn public_host_key(&self) -> &str {
+        &self.0.host_key
+    }
+
+    /// The node's root directory as the kernel shows it from outside; no such path while the node is off. Many links
+    /// in it are absolute and would lead out of it: [`read`](Self::read) and [`inside`](Self::inside) follow them
+    /// as the node does.
+    pub fn root(&self) -> PathBuf {
+        match &self.0.state().running {
+            Some(running) => PathBuf::from(format!("/proc/{}/root", running.pid)),
+            None => PathBuf::from(format!("/proc/{} is off", self.0.name)),
+        }
+    }
+
+    /// Runs `work` in a thread for which the node's files are at `/`. Network and processes stay the caller's.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        inside_process(self.0.running()?.process.as_fd(), Kind::MOUNT, work)
+    }
+
+    /// A file's content, with links followed as the node does.
+    pub fn read(&self, path: impl AsRef<Path> + Sync) -> Result<Vec<u8>> {
+        let path = path.as_ref();
+        self.inside(|| {
+            fs::read(path).with_context(|| format!("read {} of {}", path.display(), self.name()))
+        })
+    }
+
+    /// Runs a program in the node, not by SSH.
+    pub fn exec<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Result<Output> {
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().context("a command to run in the node")?);
+        command
+            .args(words)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", "/root")
+            .stdin(Stdio::null());
+        rootless::allow_logins(&mut command);
+        let kinds = Kind::MOUNT
+            | Kind::NETWORK
+            | Kind::PROCESS_ID
+            | Kind::HOST_NAME_AND_NIS_DOMAIN_NAME
+            | Kind::INTER_PROCESS_COMMUNICATION;
+        inside_process(self.0.running()?.process.as_fd(), kinds, move || {
+            let output = command.current_dir("/").output();
+            output.with_context(|| format!("run {command:?} in {}", self.name()))
+        })
+    }
+
+    /// Runs a shell script in the node, not by SSH, and returns what it printed. Another exit status than 0 is an error.
+    pub fn sh(&self, script: &str) -> Result<String> {
+        let output = self.exec(["sh", "-c", script])?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{}: `{script}`: {}\n{}",
+            self.name(),
+            output.status,
+            complaint.trim_end()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The node's SD card as a file, if it has one: to be read while the node is off.
+    pub fn card(&self) -> Option<PathBuf> {
+        self.0.medium.image()
+    }
+
+    /// How many times the node has booted; 1 after the start.
+    pub fn boots(&self) -> u32 {
+        self.0.state().boots
+    }
+
+    /// How many times the node has booted after its start.
+    pub fn reboots(&self) -> u32 {
+        self.boots().saturating_sub(1)
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.0.state().running.is_some()
+    }
+
+    /// Returns when the SSH server listens. It watches the node's files: knocking at a port that is not open yet costs
+    /// a second of ARP silence.
+    pub fn wait_up(&self) -> Result<()> {
+        self.wait("come up", |node, state| {
+            if state.running.is_none() && state.wanted != Wanted::On {
+                bail!(
+                    "{} is off{}",
+                    node.name,
+                    state
+                        .failure
+                        .iter()
+                        .map(|text| format!(": {text}"))
+                        .collect::<String>()
+                );
+            }
+            Ok(state.running.as_ref().is_some_and(|running| {
+                Path::new(&format!("/proc/{}/root/run/dropbear.pid", running.pid)).exists()
+            }))
+        })
+        .with_context(|| format!("its console:\n{}", self.console()))
+    }
+
+    /// Returns when the node has booted more than `boots` times and is up.
+    pub fn wait_rebooted(&self, boots: u32) -> Result<()> {
+        self.wait("reboot", |_, state| {
+            Ok(state.boots > boots && state.running.is_some())
+        })?;
+        self.wait_up()
+    }
+
+    /// Returns when nothing of the node runs any more.
+    pub fn wait_off(&self) -> Result<()> {
+        self.wait("go off", |_, state| {
+            Ok(state.running.is_none() && state.wanted != Wanted::On)
+        })
+    }
+
+    fn wait(&self, what: &str, done: impl Fn(&Inner, &State) -> Result<bool>) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let state = self.0.state();
+            if done(&self.0, &state)? {
+                return Ok(());
+            }
+            // Files in the node change without a notification, so this is a wait with a limit.
+            drop(self.0.changed.wait_timeout(state, Duration::from_millis(5)));
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "{} did not {what} within {PATIENCE:?}",
+                self.name()
+            );
+        }
+    }
+
+    /// Orderly, by the node's own `poweroff`; returns when it is off.
+    pub fn power_off(&self) -> Result<()> {
+        self.sh("poweroff")?;
+        self.wait_off()
+    }
+
+    /// Takes the power away: peers see silence, and what was not written is lost (on a card node). Returns when it is
+    /// off; [`power_on`](Self::power_on) boots it again.
+    pub fn power_cut(&self) -> Result<()> {
+        let running = self.0.running()?;
+        self.0.want(Wanted::Off);
+        self.cut()?;
+        let root = PathBuf::from(format!("/proc/{}/root", running.pid));
+        self.0.medium.lose_unwritten(&root)?;
+        pidfd_send_signal(&running.process, Signal::KILL)?;
+        self.wait_off()
+    }
+
+    /// Boots a node that is off. Does not wait: see [`wait_up`](Self::wait_up).
+    pub fn power_on(&self) -> Result<()> {
+        ensure!(!self.is_on(), "{} is on already", self.name());
+        self.0.want(Wanted::On);
+        Ok(())
+    }
+
+    /// Pulls the network plug: nothing gets through, nobody is told.
+    pub fn cut(&self) -> Result<()> {
+        self.0.hub.set_plug(&self.0.plug, false)
+    }
+
+    /// Puts the network plug back. A boot does that as well.
+    pub fn mend(&self) -> Result<()> {
+        self.0.hub.set_plug(&self.0.plug, true)
+    }
+
+    /// Makes the network cable longer: each frame takes that much more time, in each direction. Zero ends it; a reboot
+    /// does not.
+    pub fn delay(&self, one_way: Duration) -> Result<()> {
+        self.0.hub.delay(&self.0.plug, one_way)
+    }
+
+    /// What has passed the node's network plug since it booted.
+    pub fn wire(&self) -> Result<Wire> {
+        self.0.hub.wire(&self.0.plug)
+    }
+
+    /// Processes and threads started in the node since it booted. Looking does not count.
+    pub fn process_count(&self) -> Result<u32> {
+        let running = self.0.running()?;
+        let mut probes = running
+            .probes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last: u32 = inside_process(running.process.as_fd(), Kind::PROCESS_ID, || {
+            let output = Command::new("cat")
+                .arg("/proc/sys/kernel/ns_last_pid")
+                .output()?;
+            Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+        })?;
+        *probes += 1;
+        Ok(last - *probes)
+    }
+
+    /// CPU time of all the node's processes since its start.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        self.0
+            .cgroup
+            .as_ref()
+            .context("this system has no control groups (v2) the lab may make")?
+            .cpu_time()
+    }
+
+    /// [`cpu_time`](Self::cpu_time) in seconds.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        Ok(self.cpu_time()?.as_secs_f64())
+    }
+
+    /// What the node wrote on its console, and what the lab noted of its boots.
+    pub fn console(&self) -> String {
+        let path = self.0.dir.join("console.log");
+        let text = crate::namespaces::inside(&[self.0.hub.mounts()], || Ok(fs::read(&path)?));
+        String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+    }
+
+    /// Ends it without ceremony, for good. [`join`](Self::join) waits.
+    pub(crate) fn doom(&self) {
+        self.0.want(Wanted::Gone);
+        if let Some(running) = &self.0.state().running {
+            // It may have ended by itself.
+            let _ = pidfd_send_signal(&running.process, Signal::KILL);
+        }
+    }
+
+    pub(crate) fn join(&self) {
+        let thread = self
+            .0
+            .supply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // Its panic has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Result<Running> {
+        self.state()
+            .running
+            .clone()
+            .with_context(|| format!("{} is off", self.name))
+    }
+
+    fn want(&self, wanted: Wanted) {
+        let mut state = self.state();
+        if state.wanted != Wanted::Gone {
+            state.wanted = wanted;
+            state.failed_boots = 0;
+            state.failure = None;
+        }
+        self.changed.notify_all();
+    }
+
+    fn supply_power(&self) {
+        let in_lab = crate::namespaces::unshare(crate::namespaces::New::FS)
+            .and_then(|()| self.hub.mounts().enter());
+        if let Err(error) = in_lab {
+            self.give_up(&error);
+            return;
+        }
+        while self.wait_for_switch() {
+            let start = Instant::now();
+            let end = self.board().boot(|pid| self.note_running(pid));
+            self.note_end(end, start.elapsed());
+        }
+    }
+
+    fn board(&self) -> Board<'_> {
+        Board {
+            name: &self.name,
+            address: self.address,
+            plug: &self.plug,
+            dir: &self.dir,
+            hub: &self.hub,
+            medium: &*self.medium,
+            cgroup: self.cgroup.as_ref(),
+        }
+    }
+
+    /// Waits while the node is to be off; `false` when it is to be gone.
+    fn wait_for_switch(&self) -> bool {
+        let waited = self
+            .changed
+            .wait_while(self.state(), |state| state.wanted == Wanted::Off);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.boots += u32::from(state.wanted == Wanted::On);
+        state.wanted == Wanted::On
+    }
+
+    fn note_running(&self, pid: u32) {
+        let process = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let Some(Ok(process)) = process else { return };
+        let mut state = self.state();
+        if state.wanted != Wanted::On {
+            // The switch was turned while it booted.
+            let _ = pidfd_send_signal(&process, Signal::KILL);
+        }
+        state.running = Some(Running {
+            pid,
+            process: Arc::new(process),
+            probes: Arc::default(),
+        });
+        self.changed.notify_all();
+    }
+
+    fn note_end(&self, end: Result<End>, lived: Duration) {
+        let mut state = self.state();
+        state.running = None;
+        match end {
+            Ok(End::Reboot) => state.failed_boots = 0,
+            Ok(End::PowerOff) if state.wanted == Wanted::On => state.wanted = Wanted::Off,
+            Ok(End::Died) if lived > Duration::from_secs(5) => state.failed_boots = 0,
+            Ok(_) => state.failed_boots += 1,
+            Err(error) => {
+                self.board().log(&format!("{error:#}"));
+                state.failed_boots += 1;
+                state.failure = Some(format!("{error:#}"));
+            }
+        }
+        if state.failed_boots >= HOPELESS && state.wanted == Wanted::On {
+            state.wanted = Wanted::Off;
+        }
+        self.changed.notify_all();
+    }
+
+    fn give_up(&self, error: &anyhow::Error) {
+        let mut state = self.state();
+        state.wanted = Wanted::Off;
+        state.failure = Some(format!("{error:#}"));
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,211 @@
+//! The remote and the verbs against real Alpine userland over a real dropbear.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pirun::cancel::Cancel;
+use pirun::inventory::Host;
+use pirun::remote::{DryRemote, Query, Remote, SshConfig, SshRemote};
+use pirun::state::{
+    Action, Aspect, Attributes, AuthorizedKey, Change, Directory, File, Hostname, Line, Node,
+    Packages, Service, ServiceState, finish_writable, start_writable,
+};
+use pirun_lab::Lab;
+
+/// A lab, one node, and what a connection needs.
+struct Bench {
+    lab: Lab,
+    node: pirun_lab::Node,
+    runtime: tokio::runtime::Runtime,
+    config: SshConfig,
+    host: Host,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let lab = Lab::start().expect("a lab");
+        let node = lab.fast_node("rpi40").expect("a node");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let host = Host {
+            name: "rpi40".into(),
+            address: node.address().to_string(),
+            user: "root".into(),
+            ..Host::default()
+        };
+        let config = SshConfig::write([&host], &lab.known_hosts()).expect("a configuration");
+        let mut text = std::fs::read_to_string(config.path()).expect("readable");
+        text.insert_str(0, &format!("IdentityFile {}\n", lab.private_key().display()));
+        std::fs::write(config.path(), text).expect("writable");
+        Self { lab, node, runtime, config, host }
+    }
+
+    /// Runs `body` in a thread on the lab's network, with a connected node.
+    fn with<T: Send>(&self, dry: bool, body: impl FnOnce(&Node) -> T + Send) -> T {
+        let connect = || {
+            let remote = SshRemote::connect(
+                &self.host,
+                &self.config,
+                self.runtime.handle(),
+                &Cancel::default(),
+                !dry,
+            );
+            let remote: Arc<dyn Remote> = Arc::new(remote.expect("a login"));
+            let remote = if dry { Arc::new(DryRemote::new(remote)) } else { remote };
+            Ok(body(&Node::new(remote, None)))
+        };
+        self.lab.hub().run(connect).expect("the hub")
+    }
+}
+
+fn file(path: &str, content: &str) -> File {
+    File {
+        verb: "file",
+        path: path.into(),
+        content: content.as_bytes().to_vec(),
+        attributes: Attributes { mode: Some(0o640), ..Attributes::default() },
+        ..File::default()
+    }
+}
+
+#[test]
+fn verbs_change_a_node_once() {
+    let bench = Bench::start();
+    let run = |node: &Node| -> Vec<Change> {
+        let all = || -> pirun::error::Result<Vec<Change>> {
+            let mut service = Service::new("rpcbind")?;
+            service.state = Some(ServiceState::Started);
+            let mut changes = vec![
+                node.bring(&Hostname::new("rpi40-new")?)?,
+                node.bring(&AuthorizedKey::new("root", "ssh-ed25519 AAAAC3Nza me")?)?,
+                node.bring(&Directory { path: "/data/a/b".into(), ..Directory::default() })?,
+                file("/data/a/b/c.txt", "one\ntwo's\n").bring(node)?,
+                Line { path: "/data/a/b/c.txt".into(), line: "three".into(), ..Line::default() }
+                    .bring(node)?,
+                node.bring(&service)?,
+            ];
+            start_writable(node, "/", &["rpcbind".to_owned()])?;
+            let inside = || -> pirun::error::Result<Vec<Change>> {
+                let mut service = Service::new("rpcbind")?;
+                service.enabled = Some(true);
+                service.state = Some(ServiceState::Started);
+                Ok(vec![file("/etc/motd", "hello\n").bring(node)?, node.bring(&service)?])
+            };
+            let inner = inside();
+            changes.push(finish_writable(node)?);
+            changes.extend(inner?);
+            Ok(changes)
+        };
+        all().unwrap_or_else(|error| panic!("{error:?}"))
+    };
+    let foreseen = bench.with(true, run);
+    let done = bench.with(false, run);
+    let again = bench.with(false, run);
+    let told = |changes: &[Change]| {
+        let tell = |c: &Change| format!("{} {} {:#?} {:?}", c.verb, c.subject, c.aspects, c.remark);
+        changes.iter().map(tell).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&foreseen), told(&done));
+    let left: Vec<_> = again.iter().filter(|change| change.changed()).collect();
+    // The second run's file verb takes away what the line verb then adds again.
+    let subjects: Vec<_> = left.iter().map(|change| (change.verb, &*change.subject)).collect();
+    assert_eq!(subjects, [("file", "/data/a/b/c.txt"), ("line", "/data/a/b/c.txt")]);
+    assert!(
+        done.iter().any(|c| c.verb == "writable"
+            && c.aspects.contains(&Aspect::Action { action: Action::Remount }))
+    );
+    assert_eq!(bench.node.sh("cat /data/a/b/c.txt").expect("cat"), "one\ntwo's\nthree\n");
+    assert_eq!(bench.node.sh("stat -c %a /data/a/b/c.txt").expect("stat").trim(), "640");
+    assert_eq!(
+        bench.node.sh("cat /etc/hostname; hostname").expect("cat"),
+        "rpi40-new\nrpi40-new\n"
+    );
+    let root = bench.node.sh("grep ' / ' /proc/mounts").expect("grep");
+    assert!(root.contains(" ro,"), "{root}");
+}
+
+#[test]
+fn every_byte_survives_the_way_to_the_node_and_back() {
+    let bench = Bench::start();
+    bench.with(false, |node| {
+        let all: Vec<u8> =
+            (0..=255).chain(b"'\"$`\\\n\r\t !*?[]{}~#&;|<>()".iter().copied()).collect();
+        for content in [
+            all.clone(),
+            all[1..].to_vec(),
+            "ünï\u{81}\u{88}x\n".into(),
+            Vec::new(),
+            vec![b'x'; 200_000],
+        ] {
+            let wanted = File { content: content.clone(), ..file("/data/bytes", "") };
+            wanted.bring(node).expect("written");
+            assert_eq!(node.remote().read("/data/bytes").expect("read"), Some(content));
+        }
+    });
+}
+
+#[test]
+fn a_write_to_the_read_only_root_is_refused_the_same_way_dry_and_real() {
+    let bench = Bench::start();
+    for dry in [true, false] {
+        let error =
+            bench.with(dry, |node| file("/etc/motd", "x").bring(node).expect_err("refused"));
+        assert_eq!(error.message(), "/ is mounted read-only");
+        let error =
+            bench.with(dry, |node| file("/data/no/such", "x").bring(node).expect_err("refused"));
+        assert_eq!(error.message(), "there is no directory /data/no");
+    }
+}
+
+#[test]
+fn a_dry_run_leaves_no_trace() {
+    let bench = Bench::start();
+    let listing = "find / -xdev -not -path '/var/log*' | sort | xargs -r -n 50 stat -c '%n %Y %Z %s %a' ; find /data -not -path '*/log*' | sort | xargs stat -c '%n %Y %Z %s %a'";
+    let before = bench.node.sh(listing).expect("a listing");
+    bench.with(true, |node| {
+        file("/data/x", "x").bring(node).expect("imagined");
+        node.bring(&Packages::new(["htop".to_owned()]).expect("a name"))
+            .map_err(|e| e.to_string())
+            .expect_err("the root is read-only");
+    });
+    assert_eq!(before, bench.node.sh(listing).expect("a listing"));
+}
+
+#[test]
+fn a_query_cannot_eat_the_requests_that_follow() {
+    let bench = Bench::start();
+    bench.with(false, |node| {
+        let ask = |script: &str| {
+            let query = Query { script: script.into(), ..Query::default() };
+            node.remote().query(&query).expect("an answer")
+        };
+        assert_eq!(ask("cat; echo $?").stdout, b"0\n");
+        assert_eq!(ask("exit 3").code, 3);
+        assert_eq!(ask("this is (not shell").code, 2);
+        assert_eq!(ask("printf '\\0\\377'; echo e >&2").stdout, b"\0\xff");
+        let query = Query {
+            script: "sleep 30".into(),
+            timeout: Some(std::time::Duration::from_secs(1)),
+            ..Query::default()
+        };
+        assert_ne!(node.remote().query(&query).expect("an answer").code, 0);
+        assert_eq!(ask("echo still here").stdout, b"still here\n");
+    });
+}
+
+#[test]
+fn an_unknown_host_key_is_refused_with_the_way_out() {
+    let bench = Bench::start();
+    let config = SshConfig::write([&bench.host], Path::new("/nonexistent/known_hosts"))
+        .expect("a configuration");
+    let error = bench.lab.hub().run(|| {
+        let cancel = Cancel::default();
+        let login = SshRemote::connect(&bench.host, &config, bench.runtime.handle(), &cancel, true);
+        Ok(login.err().expect("refused"))
+    });
+    let error = error.expect("the hub");
+    assert_eq!(error.message(), "the host key of rpi40 is not known yet");
+}
