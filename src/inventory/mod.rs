@@ -11,6 +11,7 @@ mod files;
 mod host;
 mod kubernetes;
 mod load;
+mod map;
 mod mark;
 mod pattern;
 mod range;

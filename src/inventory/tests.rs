@@ -1,17 +1,19 @@
 //! The inventory as a whole: what a user writes, and what they see.
 #![allow(clippy::unwrap_used)]
 
+mod patterns;
+mod properties;
+mod templates;
+
 use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
-use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::testing::{fails, shows};
 use super::*;
-use crate::error::{Error, ErrorKind};
 
 /// A directory with these files.
 fn project(files: &[(&str, &str)]) -> TempDir {
@@ -90,6 +92,7 @@ fn reads_nested_groups_ranges_and_hosts_without_variables() {
     rpi50.lan pi@rpi50.lan:2222 ["spare"]
     lonely root@lonely ["ungrouped"]
     "#);
+    assert_eq!(inventory.host("rpi50.lan").unwrap().vars["ansible_port"], 2222);
     let cluster = inventory.group("cluster").unwrap();
     assert_eq!(cluster.hosts, ["rpi40", "rpi41", "rpi42", "rpi43"]);
     assert_eq!(cluster.own_hosts, [""; 0]);
@@ -449,183 +452,6 @@ all:
     ");
 }
 
-/// Knows `{{ name }}` and nothing else; fails on names that are not there.
-fn render(text: &str, vars: &Map<String, Value>) -> Result<String> {
-    let mut parts = text.split("{{");
-    let mut rendered = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").unwrap();
-        match vars.get(name.trim()) {
-            Some(Value::String(text)) => rendered += text,
-            Some(value) => rendered += &value.to_string(),
-            None => {
-                let message = format!("`{}` is undefined", name.trim());
-                return Err(Error::new(ErrorKind::Template, message));
-            }
-        }
-        rendered += rest;
-    }
-    Ok(rendered)
-}
-
-fn rendered(text: &str) -> Result<Inventory> {
-    let directory = project(&[("inventory.yaml", text)]);
-    Inventory::loader(directory.path()).render(&render).load()
-}
-
-#[test]
-fn templates_are_rendered_once_after_what_they_need() {
-    let inventory = rendered(
-        "
-all:
-  vars:
-    url: 'https://{{ endpoint }}/'
-    endpoint: '{{ ansible_host }}:{{ port }}'
-    ansible_host: '{{ inventory_hostname }}.lan'
-    port: 6443
-    list: [{ deep: '{{ port }}' }]
-    literal: !unsafe '{{ port }}'
-  hosts:
-    rpi40:
-",
-    )
-    .unwrap();
-    let host = inventory.host("rpi40").unwrap();
-    assert_eq!(host.address, "rpi40.lan");
-    assert_eq!(
-        Value::Object(host.vars.clone()),
-        json!({
-            "url": "https://rpi40.lan:6443/",
-            "endpoint": "rpi40.lan:6443",
-            "ansible_host": "rpi40.lan",
-            "port": 6443,
-            "list": [{ "deep": "6443" }],
-            "literal": "{{ port }}",
-        })
-    );
-    let own_braces =
-        rendered("all: { hosts: { rpi40: { a: !unsafe '{{ x }}', b: '{{ a }}' } } }").unwrap();
-    assert_eq!(own_braces.host("rpi40").unwrap().vars["b"], "{{ x }}", "rendered once, not twice");
-}
-
-#[test]
-fn a_template_that_cannot_be_rendered_names_host_and_place() {
-    assert_snapshot!(shows(&fails(rendered("all: { hosts: { rpi40: { a: '{{ b }}' } } }"))), @"inventory.yaml:1:29: rpi40: `b` is undefined");
-    assert_snapshot!(shows(&fails(rendered("all: { hosts: { rpi40: { a: '{{ b }}', b: '{{ a }}' } } }"))), @"
-    inventory.yaml:1:43: rpi40: `a` is undefined
-    hint: `b` and `a` refer to each other.
-    ");
-    assert_snapshot!(shows(&fails(rendered("all: { hosts: { rpi40: { path: '{{ path }}/bin' } } }"))), @"
-    inventory.yaml:1:32: rpi40: `path` is undefined
-    hint: `path` refers to itself.
-    ");
-}
-
-#[test]
-fn patterns_mean_what_they_mean_in_ansible() {
-    let inventory = read(CLUSTER);
-    let all = "rpi40 rpi41 rpi42 rpi43 rpi50.lan lonely";
-    for (pattern, expected) in [
-        ("all", all),
-        ("*", all),
-        ("rpi41", "rpi41"),
-        ("agent", "rpi41 rpi42 rpi43"),
-        ("agent:server", "rpi40 rpi41 rpi42 rpi43"),
-        ("agent,server", "rpi40 rpi41 rpi42 rpi43"),
-        ("cluster:!server", "rpi41 rpi42 rpi43"),
-        ("!cluster", "rpi50.lan lonely"),
-        ("cluster:&rpi4[02]*", "rpi40 rpi42"),
-        ("cluster:&agent:!rpi42", "rpi41 rpi43"),
-        ("rpi4?", "rpi40 rpi41 rpi42 rpi43"),
-        ("rpi4[0-2]", "rpi40 rpi41 rpi42"),
-        ("*.lan", "rpi50.lan"),
-        ("ag*", "rpi41 rpi42 rpi43"),
-        ("~rpi4[13]", "rpi41 rpi43"),
-        ("~rpi", "rpi40 rpi41 rpi42 rpi43 rpi50.lan"),
-        ("~(agent|server)$", "rpi40 rpi41 rpi42 rpi43"),
-        ("agent[0]", "rpi41"),
-        ("agent[-1]", "rpi43"),
-        ("agent[0:1]", "rpi41 rpi42"),
-        ("agent[1:]", "rpi42 rpi43"),
-        ("all:!agent[0]:!rpi50.lan", "rpi40 rpi42 rpi43 lonely"),
-        ("ungrouped", "lonely"),
-    ] {
-        assert_eq!(names(&inventory, pattern), expected, "{pattern}");
-    }
-}
-
-#[test]
-fn a_pattern_that_matches_nothing_is_an_error_that_names_close_ones() {
-    let inventory = read(CLUSTER);
-    assert_snapshot!(names(&inventory, "rpi40:agnet"), @"
-    no host or group is called `agnet` in inventory.yaml
-    hint: Did you mean `agent`?
-    ");
-    assert_snapshot!(names(&inventory, "all:!sever"), @"
-    no host or group is called `sever` in inventory.yaml
-    hint: Did you mean `server`?
-    ");
-    assert_snapshot!(names(&inventory, "web*"), @"
-    no host or group matches `web*` in inventory.yaml
-    hint: `pirun inventory --graph` shows all hosts and groups.
-    ");
-    assert_snapshot!(names(&inventory, "server:!rpi40"), @"the pattern `server:!rpi40` leaves no host");
-    assert_snapshot!(names(&inventory, "agent[3]"), @"
-    `agent[3]` chooses nothing: `agent` contains 3 hosts
-    hint: Positions count from 0.
-    ");
-    assert_snapshot!(names(&inventory, "~rpi4("), @"`~rpi4(` is not a regular expression");
-    assert_snapshot!(shows(&fails(inventory.host("rpi44"))), @"
-    there is no host `rpi44` in inventory.yaml
-    hint: Did you mean `rpi40`?
-    ");
-}
-
-#[test]
-fn a_group_without_hosts_is_no_mistake() {
-    let inventory = read("server: { hosts: { rpi40: } }\nagent: { hosts: }\n");
-    assert_eq!(names(&inventory, "agent"), "");
-    assert_eq!(names(&inventory, "agent[0]"), "");
-    assert_eq!(names(&inventory, "agent:server"), "rpi40");
-}
-
-#[test]
-fn one_host_is_wanted_and_several_are_meant() {
-    let inventory = read(CLUSTER);
-    assert_eq!(inventory.select_one("server").unwrap().name, "rpi40");
-    assert_snapshot!(shows(&fails(inventory.select_one("agent"))), @"
-    `agent` means 3 hosts: rpi41, rpi42, rpi43
-    hint: Choose one by its name or position, such as `[0]`.
-    ");
-    let many = read("all: { hosts: { 'rpi[10:99]': } }");
-    assert_snapshot!(shows(&fails(many.select_one("all"))), @"
-    `all` means 90 hosts: rpi10, rpi11, rpi12, rpi13, rpi14, …
-    hint: Choose one by its name or position, such as `[0]`.
-    ");
-    let empty = read("agent: { hosts: }\n");
-    assert_snapshot!(shows(&fails(empty.select_one("agent"))), @"`agent` contains no host");
-}
-
-#[test]
-fn patterns_come_from_files_and_from_the_last_run() {
-    let directory = project(&[
-        ("inventory.yaml", CLUSTER),
-        ("first.txt", "# the first ones\nserver\n\nagent[0]\n"),
-        ("loop.txt", "@first.txt\n"),
-        (".pirun/failed", "rpi42\nrpi43\n"),
-    ]);
-    let inventory = Inventory::find_and_load(directory.path(), None).unwrap();
-    assert_eq!(names(&inventory, "@first.txt"), "rpi40 rpi41");
-    assert_eq!(names(&inventory, "@failed:!rpi43"), "rpi42");
-    assert_eq!(names(&inventory, "@failed,rpi50.lan"), "rpi42 rpi43 rpi50.lan");
-    assert_snapshot!(names(&inventory, "@loop.txt"), @"`@first.txt` in loop.txt names another file");
-    assert_snapshot!(names(&inventory, "@gone.txt"), @"gone.txt: no such file or directory");
-    fs::write(directory.path().join(".pirun/failed"), "").unwrap();
-    assert_snapshot!(names(&inventory, "@failed"), @"no host failed in the last run");
-    fs::remove_dir_all(directory.path().join(".pirun")).unwrap();
-    assert_snapshot!(names(&inventory, "@failed"), @"`@failed` names the hosts that failed in the last run, and no run left such a list");
-}
-
 #[test]
 fn a_thousand_hosts_resolve_without_fuss() {
     let mut text = String::from(
@@ -641,84 +467,4 @@ fn a_thousand_hosts_resolve_without_fuss() {
     let inventory = read(&text);
     assert_eq!(inventory.hosts().len(), 1000);
     assert_eq!(inventory.select("agent:!rpi4*").unwrap().len(), 889);
-}
-
-/// Texts that look enough like an inventory to get past the first checks.
-fn inventory_like() -> impl Strategy<Value = String> {
-    let words = [
-        "all:",
-        "hosts:",
-        "vars:",
-        "children:",
-        "server:",
-        "rpi[1:3]:",
-        "rpi40:",
-        "a: &x",
-        "b: *x",
-        "<<: *x",
-        "- ",
-        "{",
-        "}",
-        "[",
-        "]",
-        "!vault |",
-        "'",
-        "\"",
-        "\n",
-        "\n  ",
-        "\n    ",
-        "\n      ",
-        "\n\t",
-        "? ",
-        ": ",
-        "port: 22",
-        "labels:",
-        "taints:",
-        "{{ a }}",
-        "#",
-        "---\n",
-        "é",
-        "\u{0}",
-        "|\n",
-        ">-\n",
-        "!!str",
-        "%YAML",
-        ",",
-    ];
-    prop::collection::vec(prop::sample::select(words.to_vec()), 0..40)
-        .prop_map(|parts| parts.concat())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Inventory::from_yaml("inventory.yaml", bytes);
-    }
-
-    #[test]
-    fn no_text_makes_it_panic(text in inventory_like(), pattern in "[a-z0-9*?~!&:,@\\[\\]{}-]{0,12}") {
-        if let Ok(inventory) = Inventory::from_yaml("inventory.yaml", &text) {
-            let _ = inventory.select(&pattern);
-            for host in inventory.hosts() {
-                inventory.explain(host);
-            }
-        }
-    }
-
-    #[test]
-    fn no_pattern_makes_it_panic(pattern in "\\PC{0,20}") {
-        let _ = read(CLUSTER).select(&pattern);
-    }
-
-    #[test]
-    fn what_is_selected_is_in_the_inventorys_order(parts in prop::collection::vec(
-        prop::sample::select(vec!["all", "agent", "server", "rpi4*", "!rpi41", "&cluster", "agent[1:]", "lonely"]), 1..5)) {
-        let inventory = read(CLUSTER);
-        if let Ok(hosts) = inventory.select(&parts.join(":")) {
-            let order: Vec<_> = hosts.iter().map(|host| inventory.hosts().iter().position(|other| other == host)).collect();
-            prop_assert!(order.is_sorted());
-        }
-    }
 }

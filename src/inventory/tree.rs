@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::mark::{Mark, shown, wrong};
 use super::vars::{self, Var};
 use super::yaml::{Data, Entry, Node};
-use super::{check, range};
+use super::{check, range, scalar};
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 
@@ -160,11 +160,11 @@ impl Tree {
         let names = range::expand(pattern).map_err(|reason| bad_host(&entry, &reason))?;
         let mut vars = vars::from_node(entry.value, &format!("the host `{}`", shown(pattern)))?;
         if let Some(port) = port {
-            let value = Node { mark: entry.key_mark.clone(), data: Data::Text(port.to_owned()) };
-            vars.insert(
-                0,
-                Arc::new(Var::new("ansible_port".into(), entry.key_mark.clone(), value)),
-            );
+            // A number, as Ansible makes of it; what is none is refused with the other ports.
+            let data = scalar::resolve(port).map_or_else(|| Data::Text(port.into()), Data::Plain);
+            let value = Node { mark: entry.key_mark.clone(), data };
+            let port = Var::new("ansible_port".into(), entry.key_mark.clone(), value);
+            vars.insert(0, Arc::new(port));
         }
         for name in names {
             check::host_name(&name)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::Value;
 
+use super::map::MapBuilder;
 use super::mark::{Mark, shown, wrong};
 use super::{scalar, syntax};
 use crate::error::{Error, Result};
@@ -304,72 +305,6 @@ fn unknown_tag(tag: &Tag, mark: &Mark) -> Error {
         .hint("Known tags are `!vault`, `!unsafe`, `!!str`, `!!int`, `!!float` and `!!bool`.")
 }
 
-/// Collects a map's entries; merged ones come first and yield to written ones, as YAML says.
-#[derive(Default)]
-struct MapBuilder {
-    entries: Vec<Entry>,
-    index: HashMap<String, usize>,
-    merged: Vec<Entry>,
-    merge_mark: Option<Mark>,
-}
-
-impl MapBuilder {
-    fn insert(&mut self, entry: Entry) -> Result<()> {
-        if let Some(&first) = self.index.get(&entry.key) {
-            let first = &self.entries[first].key_mark;
-            return Err(twice(&entry.key, &entry.key_mark, first));
-        }
-        self.index.insert(entry.key.clone(), self.entries.len());
-        self.entries.push(entry);
-        Ok(())
-    }
-
-    fn merge(&mut self, value: Node, key_mark: Mark) -> Result<()> {
-        if let Some(first) = &self.merge_mark {
-            return Err(
-                twice("<<", &key_mark, first).hint("Merge several with a list: `<<: [*a, *b]`.")
-            );
-        }
-        self.merge_mark = Some(key_mark);
-        let sources = match value.data {
-            Data::List(items) => items,
-            _ => vec![value],
-        };
-        for source in sources {
-            match source.data {
-                Data::Map(entries) => self.merged.extend(entries),
-                _ => {
-                    return Err(source
-                        .mark
-                        .error(format!("`<<` merges maps, and this is {}", source.kind())));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Vec<Entry> {
-        if self.merged.is_empty() {
-            return self.entries;
-        }
-        let merged = std::mem::take(&mut self.merged);
-        let mut all = Vec::with_capacity(merged.len() + self.entries.len());
-        for entry in merged {
-            if !self.index.contains_key(&entry.key) {
-                self.index.insert(entry.key.clone(), usize::MAX);
-                all.push(entry);
-            }
-        }
-        all.append(&mut self.entries);
-        all
-    }
-}
-
-fn twice(key: &str, mark: &Mark, first: &Mark) -> Error {
-    mark.error(format!("`{}` stands twice in the same map", shown(key)))
-        .hint(format!("It stands first in line {}. YAML would silently keep only one.", first.line))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -440,6 +375,22 @@ quoted: { '<<': 1 }
         vars.yaml:3:1: `a` stands twice in the same map
         hint: It stands first in line 1. YAML would silently keep only one.
         ");
+    }
+
+    #[test]
+    fn refuses_a_key_that_stands_twice_in_a_large_map() {
+        let mut text: String = (0..40).map(|number| format!("k{number}: 1\n")).collect();
+        assert!(parse("vars.yaml", text.as_bytes()).is_ok());
+        for key in ["k0", "k15", "k16", "k39"] {
+            let error = refused(&format!("{text}{key}: 2\n"));
+            assert!(error.starts_with("vars.yaml:41:1: "), "{error}");
+        }
+        text = format!(
+            "base: &b {{ k1: merged, new: 1 }}\nbig:\n  <<: *b\n{}",
+            text.replace('k', "  k")
+        );
+        let big = &read(&text)["big"];
+        assert_eq!((&big["k1"], &big["new"]), (&json!(1), &json!(1)));
     }
 
     #[test]

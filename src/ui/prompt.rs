@@ -1,6 +1,7 @@
 //! Questions to the person at the terminal. They go to the terminal itself, whatever stdin and stdout are.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
 use zeroize::Zeroizing;
 
@@ -13,6 +14,18 @@ impl Ui {
     /// There is no terminal; Ctrl-C gives `Interrupted`, Ctrl-D `UnexpectedEof`.
     pub fn password(&self, prompt: &str) -> io::Result<Zeroizing<String>> {
         rpassword::prompt_password(prompt).map(Zeroizing::new)
+    }
+
+    /// Asks a question that an empty line answers with yes.
+    ///
+    /// # Errors
+    /// There is no terminal.
+    pub fn offer(&self, question: &str) -> io::Result<bool> {
+        let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        write!(terminal, "{question} [Y/n] ")?;
+        let mut answer = String::new();
+        BufReader::new(terminal).read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
     }
 
     /// Prints to stdout what the user asked to see, and nothing else: no redaction, and a line end only on a terminal.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::VaultError;
 use super::crypto::Key;
+use super::words;
 
 /// What is tried on the slots.
 pub enum Credential {
@@ -40,7 +41,8 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// A password's bytes, as they were typed: nothing is normalised. Never empty; wiped when dropped.
+/// A password's bytes as they were typed, except that recovery words may be typed in any case and spacing.
+/// Never empty; wiped when dropped.
 pub struct Password(SecretSlice<u8>);
 
 impl Password {
@@ -50,7 +52,9 @@ impl Password {
         if password.is_empty() {
             return Err(VaultError::EmptyPassword);
         }
-        Ok(Self(password.to_vec().into()))
+        let words = words::as_written(password);
+        let bytes = words.as_ref().map_or(password, |words| words.as_bytes());
+        Ok(Self(bytes.to_vec().into()))
     }
 
     pub fn expose(&self) -> &[u8] {

@@ -79,6 +79,10 @@ pub enum VaultError {
     Busy,
     #[error("another pirun rotated the vault key in the meantime")]
     RotatedMeanwhile,
+    #[error("both sides changed: {}", .0.join(", "))]
+    MergeConflict(Vec<String>),
+    #[error("the versions are not of one vault under one key, or one of them is not genuine")]
+    MergeOtherKey,
     #[error("the operating system gives no random numbers")]
     NoRandom,
 
@@ -172,6 +176,13 @@ impl VaultError {
             Self::Exists => "Remove the file first if it is not wanted any more.",
             Self::Busy => {
                 "Wait for it to end. If none is running, look with `fuser vault.enc` who holds the file."
+            }
+            Self::MergeConflict(_) => {
+                "Choose with `--take ours` or `--take theirs`, and set what is missing then."
+            }
+            Self::MergeOtherKey => {
+                "Was the key rotated on one side? Take that side, for example with \
+                 `git checkout --theirs vault.enc`, and set the other side's secrets again."
             }
             Self::RotatedMeanwhile => "Run the command again.",
             Self::ReadableByOthers { path, .. } => {

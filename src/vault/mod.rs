@@ -4,6 +4,7 @@
 //! file, [`ProjectVault`] the handle that a run shares: it opens the file when a secret is first asked for. [`Secret`]
 //! is what comes out, and [`Redactor`] keeps it out of every output. `docs/vault-format.md` describes the file.
 
+pub mod ansible;
 mod credential;
 mod crypto;
 mod error;
@@ -12,6 +13,7 @@ mod format;
 mod kdf;
 mod key;
 mod memory;
+mod merge;
 mod open;
 mod password;
 mod project;
@@ -21,6 +23,8 @@ mod sealed;
 mod secret;
 mod slot;
 mod value;
+mod words;
+pub mod yaml;
 
 pub use credential::{Credential, Password};
 pub use error::VaultError;
@@ -28,15 +32,17 @@ pub use file::{VaultFile, read};
 pub use format::name_is_valid;
 pub use kdf::{Kdf, Limits};
 pub use key::VaultKey;
+pub use merge::{Prefer, merge};
 pub use open::OpenVault;
-pub use password::{Ask, PASSWORD_VARIABLE, Source, Sources};
+pub use password::{Ask, KeyFile, PASSWORD_VARIABLE, Source, Sources};
 pub use project::ProjectVault;
 pub use random::random_text;
 pub use redact::{RedactStream, Redactor};
-pub use sealed::{Unlocked, Vault};
+pub use sealed::{Unlocked, Vault, fingerprint};
 pub use secret::{Secret, placeholder};
 pub use slot::{Slot, SlotKind};
 pub use value::{SecretValue, ValueKind};
+pub use words::recovery_words;
 
 /// Names that start so are pirun's own: vault keys from before a rotation.
 const RESERVED: &str = "_old/";

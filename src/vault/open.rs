@@ -73,6 +73,12 @@ impl OpenVault {
         Ok(())
     }
 
+    /// Takes over merged slots and sealed values.
+    pub(super) fn take(&mut self, slots: Vec<Slot>, secrets: BTreeMap<String, Vec<u8>>) {
+        self.document.slots = slots;
+        self.document.secrets = secrets;
+    }
+
     /// The file's content, with a MAC over what is in it now.
     ///
     /// # Errors

@@ -84,18 +84,35 @@ impl Sources {
         limits: &Limits,
         ask: &Ask,
     ) -> Result<Unlocked, VaultError> {
+        self.unlock_and_keep(vault, limits, ask).map(|(unlocked, _)| unlocked)
+    }
+
+    /// The same, and gives the password too, for sealing the vault anew.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
+    pub fn unlock_and_keep(
+        &self,
+        vault: &Vault,
+        limits: &Limits,
+        ask: &Ask,
+    ) -> Result<(Unlocked, Credential), VaultError> {
         let source = self.source(|name| std::env::var_os(name));
         let tries = if source == Source::Terminal { TRIES } else { 1 };
-        let mut prompt = "Vault password: ";
+        let what = match &self.slot {
+            Some(label) => format!("Password of the vault's slot `{label}`: "),
+            None => "Vault password: ".to_owned(),
+        };
+        let mut prompt = what.clone();
         for tries_left in (0..tries).rev() {
-            let credential = source.read(prompt, ask)?;
+            let credential = source.read(&prompt, ask)?;
             memory::forbid_core_dumps();
             match vault.unlock(&credential, self.slot.as_deref(), limits) {
                 Err(error) if error.is_wrong_credential() && tries_left > 0 => {
-                    prompt = "That is not the password. Vault password: ";
+                    prompt = format!("That is not the password. {what}");
                 }
                 Err(error) => return Err(source.named_in(error)),
-                Ok(unlocked) => return Ok(unlocked),
+                Ok(unlocked) => return Ok((unlocked, credential)),
             }
         }
         Err(VaultError::NoSource)
@@ -176,6 +193,22 @@ fn read_password_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         return Err(VaultError::PasswordFileIsScript(path.to_owned()));
     }
     Ok(without_line_end(content))
+}
+
+/// The content of a new key file.
+pub struct KeyFile(Zeroizing<[u8; 32]>);
+
+impl KeyFile {
+    /// # Errors
+    /// [`VaultError::NoRandom`]
+    pub fn random() -> Result<Self, VaultError> {
+        Ok(Self(Zeroizing::new(super::crypto::random()?)))
+    }
+
+    /// The key as base64, and a line end.
+    pub fn print(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(&self.0[..]) + "\n")
+    }
 }
 
 /// A key file holds 32 bytes, raw or as base64 (so that it fits into a CI variable).

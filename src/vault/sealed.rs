@@ -80,6 +80,14 @@ impl Vault {
         OpenVault::new(self, unlocked)
     }
 
+    /// The names of all secrets that were altered, or moved here from elsewhere.
+    pub fn altered(&self, unlocked: &Unlocked) -> Vec<String> {
+        let Document { id, secrets, .. } = &self.document;
+        let is_altered =
+            |(name, sealed): &(&String, &Vec<u8>)| unlocked.key.open(id, name, sealed).is_err();
+        secrets.iter().filter(is_altered).map(|(name, _)| name.clone()).collect()
+    }
+
     fn slots_for(
         &self,
         credential: &Credential,
@@ -102,7 +110,7 @@ impl Vault {
 }
 
 /// The vault key, and the slot that gave it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unlocked {
     pub(super) key: VaultKey,
     pub(super) slot: String,
@@ -116,4 +124,9 @@ impl Unlocked {
     pub fn slot(&self) -> &str {
         &self.slot
     }
+}
+
+/// Eight hexadecimal digits that tell one sealed text from another, for diffs. They say nothing about the value.
+pub fn fingerprint(sealed: &[u8]) -> String {
+    super::crypto::hex(&super::crypto::blake2b(&[0; 32], &[b"fingerprint", sealed])[..4])
 }

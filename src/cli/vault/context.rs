@@ -33,14 +33,30 @@ impl<'a> Context<'a> {
     pub fn open(&self) -> Result<VaultFile> {
         let vault = self.sealed()?;
         let unlocked = self.unlock(&vault)?;
-        OpenVault::new(vault, unlocked)
-            .and_then(|open| VaultFile::new(&self.path, open))
-            .map_err(|error| self.in_file(error))
+        self.open_with(vault, unlocked)
     }
 
     pub fn unlock(&self, vault: &Vault) -> Result<Unlocked> {
         self.sources
             .unlock(vault, &Limits::default(), &*unlock::ask(self.ui))
+            .map_err(|error| self.in_file(error))
+    }
+
+    /// Unlocks with the password from `sources`, and gives it too.
+    pub fn unlock_and_keep(
+        &self,
+        vault: &Vault,
+        sources: &Sources,
+    ) -> Result<(Unlocked, Credential)> {
+        sources
+            .unlock_and_keep(vault, &Limits::default(), &*unlock::ask(self.ui))
+            .map_err(|error| self.in_file(error))
+    }
+
+    /// Opens with a password or key that was asked for already.
+    pub fn open_with(&self, vault: Vault, unlocked: Unlocked) -> Result<VaultFile> {
+        OpenVault::new(vault, unlocked)
+            .and_then(|open| VaultFile::new(&self.path, open))
             .map_err(|error| self.in_file(error))
     }
 

@@ -2,9 +2,23 @@
 
 mod context;
 mod create;
+mod diff;
+mod edit;
 mod get;
+mod git;
+mod git_setup;
+mod import_ansible;
 mod list;
+mod merge;
+mod passwd;
+mod recovery;
+mod rename;
+mod rm;
+mod rotate;
 mod set;
+mod status;
+mod textconv;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -36,6 +50,19 @@ enum VaultCommand {
     Set(set::SetArgs),
     Get(get::GetArgs),
     List(list::ListArgs),
+    Rm(rm::RmArgs),
+    Rename(rename::RenameArgs),
+    Edit(edit::EditArgs),
+    ImportAnsible(import_ansible::ImportAnsibleArgs),
+    Verify(verify::VerifyArgs),
+    Passwd(passwd::PasswdArgs),
+    Rotate(rotate::RotateArgs),
+    Status(status::StatusArgs),
+    Diff(diff::DiffArgs),
+    Merge(merge::MergeArgs),
+    GitSetup(git_setup::GitSetupArgs),
+    #[command(hide = true)]
+    Textconv(textconv::TextconvArgs),
 }
 
 /// Runs a vault command.
@@ -46,5 +73,17 @@ pub fn run(args: VaultArgs, ui: &Ui) -> Result<()> {
         VaultCommand::Set(args) => set::run(args, &context),
         VaultCommand::Get(args) => get::run(args, &context),
         VaultCommand::List(args) => list::run(args, &context),
+        VaultCommand::Rm(args) => rm::run(args, &context),
+        VaultCommand::Rename(args) => rename::run(args, &context),
+        VaultCommand::Edit(args) => edit::run(args, &context),
+        VaultCommand::ImportAnsible(args) => import_ansible::run(args, &context),
+        VaultCommand::Verify(args) => verify::run(args, &context),
+        VaultCommand::Passwd(args) => passwd::run(args, &context),
+        VaultCommand::Rotate(args) => rotate::run(args, &context),
+        VaultCommand::Status(args) => status::run(args, &context),
+        VaultCommand::Diff(args) => diff::run(args, &context),
+        VaultCommand::Merge(args) => merge::run(args, &context),
+        VaultCommand::GitSetup(args) => git_setup::run(args, &context),
+        VaultCommand::Textconv(args) => textconv::run(args, &context),
     }
 }

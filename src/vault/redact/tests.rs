@@ -130,12 +130,12 @@ fn a_stream_of_one_endless_overlap_ends() {
         out.extend(stream.push(&[b'a'; 64 << 10]));
     }
     out.extend(stream.finish());
-    assert!(out.len() < 100, "{} bytes", out.len());
+    assert!(out.len() < 1000, "{} bytes", out.len());
 }
 
 #[test]
 fn long_binary_secrets_are_found_in_part() {
-    let value: Vec<u8> = (0..5000_u32).map(|i| (i * 7919 >> 3) as u8 | 1).collect();
+    let value: Vec<u8> = (0..5000_u32).map(|i| ((i * 7919) >> 3) as u8 | 1).collect();
     let redactor = hiding(&[Secret::new("blob", SecretValue::bytes(&value))]);
     let hex: String = value[512..2048].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(redactor.redact(&hex), "<secret:blob>");

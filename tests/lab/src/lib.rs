@@ -42,6 +42,7 @@ mod namespaces;
 mod node;
 mod plan;
 mod relay;
+pub mod rootless;
 mod rundir;
 mod ssh;
 mod tree;

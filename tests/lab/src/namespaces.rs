@@ -37,7 +37,10 @@ impl Namespace {
         // Safety: one system call between fork and exec, no allocation.
         unsafe {
             command.pre_exec(move || {
-                Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?)
+                Ok(rustix::thread::move_into_link_name_space(
+                    namespace.as_fd(),
+                    None,
+                )?)
             })
         };
     }
@@ -60,7 +63,10 @@ pub fn enter_namespace(path: &std::path::Path) -> Result<()> {
 /// caller.
 pub fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
-        scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        scope
+            .spawn(work)
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -71,7 +77,9 @@ pub fn inside<T: Send>(
 ) -> Result<T> {
     in_thread(|| {
         unshare(UnshareFlags::FS)?;
-        namespaces.iter().try_for_each(|namespace| namespace.enter())?;
+        namespaces
+            .iter()
+            .try_for_each(|namespace| namespace.enter())?;
         work()
     })
 }

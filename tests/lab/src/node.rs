@@ -18,6 +18,7 @@ use crate::cgroup::Cgroup;
 use crate::hub::{Hub, Wire};
 use crate::medium::Medium;
 use crate::namespaces::{Kind, inside_process};
+use crate::rootless;
 
 /// For everything that takes as long as it takes: a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -82,8 +83,13 @@ impl Node {
     /// Puts it under power.
     pub(crate) fn start(parts: Parts) -> Result<Self> {
         let [_, _, c, d] = parts.address.octets();
-        let state =
-            State { wanted: Wanted::On, running: None, boots: 0, failed_boots: 0, failure: None };
+        let state = State {
+            wanted: Wanted::On,
+            running: None,
+            boots: 0,
+            failed_boots: 0,
+            failure: None,
+        };
         let inner = Arc::new(Inner {
             plug: format!("plug{c}.{d}"),
             name: parts.name,
@@ -156,6 +162,7 @@ impl Node {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", "/root")
             .stdin(Stdio::null());
+        rootless::allow_logins(&mut command);
         let kinds = Kind::MOUNT
             | Kind::NETWORK
             | Kind::PROCESS_ID
@@ -208,7 +215,11 @@ impl Node {
                 bail!(
                     "{} is off{}",
                     node.name,
-                    state.failure.iter().map(|text| format!(": {text}")).collect::<String>()
+                    state
+                        .failure
+                        .iter()
+                        .map(|text| format!(": {text}"))
+                        .collect::<String>()
                 );
             }
             Ok(state.running.as_ref().is_some_and(|running| {
@@ -220,13 +231,17 @@ impl Node {
 
     /// Returns when the node has booted more than `boots` times and is up.
     pub fn wait_rebooted(&self, boots: u32) -> Result<()> {
-        self.wait("reboot", |_, state| Ok(state.boots > boots && state.running.is_some()))?;
+        self.wait("reboot", |_, state| {
+            Ok(state.boots > boots && state.running.is_some())
+        })?;
         self.wait_up()
     }
 
     /// Returns when nothing of the node runs any more.
     pub fn wait_off(&self) -> Result<()> {
-        self.wait("go off", |_, state| Ok(state.running.is_none() && state.wanted != Wanted::On))
+        self.wait("go off", |_, state| {
+            Ok(state.running.is_none() && state.wanted != Wanted::On)
+        })
     }
 
     fn wait(&self, what: &str, done: impl Fn(&Inner, &State) -> Result<bool>) -> Result<()> {
@@ -295,9 +310,14 @@ impl Node {
     /// Processes and threads started in the node since it booted. Looking does not count.
     pub fn process_count(&self) -> Result<u32> {
         let running = self.0.running()?;
-        let mut probes = running.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probes = running
+            .probes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let last: u32 = inside_process(running.process.as_fd(), Kind::PROCESS_ID, || {
-            let output = Command::new("cat").arg("/proc/sys/kernel/ns_last_pid").output()?;
+            let output = Command::new("cat")
+                .arg("/proc/sys/kernel/ns_last_pid")
+                .output()?;
             Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
         })?;
         *probes += 1;
@@ -335,7 +355,12 @@ impl Node {
     }
 
     pub(crate) fn join(&self) {
-        let thread = self.0.supply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .0
+            .supply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // Its panic has been printed already.
             let _ = thread.join();
@@ -349,7 +374,10 @@ impl Inner {
     }
 
     fn running(&self) -> Result<Running> {
-        self.state().running.clone().with_context(|| format!("{} is off", self.name))
+        self.state()
+            .running
+            .clone()
+            .with_context(|| format!("{} is off", self.name))
     }
 
     fn want(&self, wanted: Wanted) {
@@ -390,7 +418,9 @@ impl Inner {
 
     /// Waits while the node is to be off; `false` when it is to be gone.
     fn wait_for_switch(&self) -> bool {
-        let waited = self.changed.wait_while(self.state(), |state| state.wanted == Wanted::Off);
+        let waited = self
+            .changed
+            .wait_while(self.state(), |state| state.wanted == Wanted::Off);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         state.boots += u32::from(state.wanted == Wanted::On);
         state.wanted == Wanted::On
@@ -407,7 +437,11 @@ impl Inner {
             // The switch was turned while it booted.
             let _ = pidfd_send_signal(&process, Signal::KILL);
         }
-        state.running = Some(Running { pid, process: Arc::new(process), probes: Arc::default() });
+        state.running = Some(Running {
+            pid,
+            process: Arc::new(process),
+            probes: Arc::default(),
+        });
         self.changed.notify_all();
     }
 

@@ -32,7 +32,13 @@ type Furnished = (Box<dyn Medium>, String);
 
 impl<'a> NodePlan<'a> {
     pub(crate) fn new(lab: &'a Lab, name: &'a str) -> Self {
-        Self { lab, name, layout: Layout::default(), authorized: true, order: ByteOrder::default() }
+        Self {
+            lab,
+            name,
+            layout: Layout::default(),
+            authorized: true,
+            order: ByteOrder::default(),
+        }
     }
 
     /// Which images the node's was built like.
@@ -70,7 +76,10 @@ impl<'a> NodePlan<'a> {
             if self.lab.run_state.is_some() {
                 layers.insert(0, userland.warm());
             }
-            Ok((Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?), host_key))
+            Ok((
+                Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?),
+                host_key,
+            ))
         })
     }
 
@@ -90,7 +99,11 @@ impl<'a> NodePlan<'a> {
     ) -> Result<Node> {
         check_name(self.name)?;
         let lab = self.lab;
-        ensure!(!lab.lock_nodes().contains_key(self.name), "{} is in this lab already", self.name);
+        ensure!(
+            !lab.lock_nodes().contains_key(self.name),
+            "{} is in this lab already",
+            self.name
+        );
         let address = lab.next_address();
         let dir = lab.hub().disks().join(self.name);
         let (medium, host_key) = inside(&[lab.hub().mounts()], || {
@@ -119,8 +132,16 @@ impl<'a> NodePlan<'a> {
     fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
         let userland = &self.lab.userland;
         tree::copy(&userland.data(), data)?;
-        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
-        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
+        tree::write(
+            &data.join("etc/hostname"),
+            format!("{}\n", self.name),
+            0o644,
+        )?;
+        tree::write(
+            &data.join("etc/network/interfaces"),
+            interfaces(address),
+            0o644,
+        )?;
         if self.authorized {
             tree::write(
                 &data.join("root/.ssh/authorized_keys"),

@@ -69,7 +69,10 @@ impl Relay {
     pub(crate) fn start(hub: &Hub, address: Ipv4Addr, node: &Node) -> Result<Self> {
         let target = SocketAddrV4::new(node.address(), SSH_PORT);
         let prefix = hub::PREFIX;
-        hub::ip(Some(hub.network()), &format!("addr add {address}/{prefix} dev br0\n"))?;
+        hub::ip(
+            Some(hub.network()),
+            &format!("addr add {address}/{prefix} dev br0\n"),
+        )?;
         let listener = hub.run(|| {
             let listener = TcpListener::bind((address, SSH_PORT));
             listener.with_context(|| format!("listen on {address}"))
@@ -83,7 +86,12 @@ impl Relay {
             }
         })?;
         let host_key = format!("{address} {}", node.public_host_key());
-        Ok(Self { address, host_key, shared, acceptor: Some(acceptor) })
+        Ok(Self {
+            address,
+            host_key,
+            shared,
+            acceptor: Some(acceptor),
+        })
     }
 
     /// Where to connect to instead of the node; the port is SSH's own.
@@ -316,7 +324,11 @@ impl Lane {
             if shared.cut.is_some() {
                 return Ok(());
             }
-            let allowed = if self.is_to_node { shared.allowed(bytes.len()) } else { bytes.len() };
+            let allowed = if self.is_to_node {
+                shared.allowed(bytes.len())
+            } else {
+                bytes.len()
+            };
             let written = match self.to.write(&bytes[..allowed]) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -340,9 +352,9 @@ impl Lane {
 
 impl Shared {
     fn allowed(&self, wanted: usize) -> usize {
-        let left = self
-            .limit
-            .map_or(u64::MAX, |(limit, _)| limit.saturating_sub(self.traffic.bytes_to_node));
+        let left = self.limit.map_or(u64::MAX, |(limit, _)| {
+            limit.saturating_sub(self.traffic.bytes_to_node)
+        });
         usize::try_from(left).map_or(wanted, |left| left.min(wanted))
     }
 

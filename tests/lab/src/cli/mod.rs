@@ -5,11 +5,12 @@ mod serve;
 mod up;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use control::{Request, ask, enter_network};
@@ -32,7 +33,11 @@ enum Action {
     /// End the lab
     Down,
     /// Log in to a node, or run a command there
-    Ssh { name: String, command: Vec<OsString> },
+    Ssh {
+        name: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Run a command where the nodes can be reached
     Exec {
         #[arg(last = true, required = true)]
@@ -60,6 +65,11 @@ enum Action {
         /// Only this node's
         name: Option<String>,
     },
+    /// Run a command as root of a user namespace, where labs with fast nodes can be started without being root
+    Rootless {
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     #[command(hide = true)]
     Serve(up::Options),
 }
@@ -72,14 +82,20 @@ impl Arguments {
             Action::Serve(options) => return serve::serve(&dir, &options),
             Action::Ssh { name, command } => {
                 let mut ssh = Command::new("ssh");
-                ssh.arg("-F").arg(dir.join("ssh_config")).arg(name).args(command);
+                ssh.arg("-F")
+                    .arg(dir.join("ssh_config"))
+                    .arg(name)
+                    .args(command);
                 return replace_by(&dir, ssh);
             }
             Action::Exec { command } => {
-                let mut words = command.into_iter();
-                let mut program = Command::new(words.next().unwrap_or_default());
-                program.args(words).env("PIRUN_LAB", &dir);
+                let mut program = command_of(command);
+                program.env("PIRUN_LAB", &dir);
                 return replace_by(&dir, program);
+            }
+            Action::Rootless { command } => {
+                pirun_lab::rootless::enter()?;
+                return become_program(command_of(command));
             }
             Action::Down => {
                 control::end(&dir)?;
@@ -101,10 +117,20 @@ impl Arguments {
     }
 }
 
+fn command_of(words: Vec<OsString>) -> Command {
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
 /// Goes on as that program, on the lab's network.
-fn replace_by(dir: &std::path::Path, mut program: Command) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
+fn replace_by(dir: &Path, program: Command) -> Result<ExitCode> {
     enter_network(dir)?;
+    become_program(program)
+}
+
+fn become_program(mut program: Command) -> Result<ExitCode> {
     let error = program.exec();
-    Err(error).map_err(|error| anyhow::anyhow!("run {:?}: {error}", program.get_program()))
+    Err(error).with_context(|| format!("run {:?}", program.get_program()))
 }

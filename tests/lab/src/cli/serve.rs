@@ -22,14 +22,18 @@ pub const READY: &str = "ready\n";
 const FIRST: u16 = 40;
 
 pub fn serve(dir: &Path, options: &Options) -> Result<ExitCode> {
+    if !rustix::process::geteuid().is_root() {
+        pirun_lab::rootless::enter()?;
+    }
     let lab = Lab::start_at(dir)?;
     if let Some(path) = &options.ssh_key {
         lab.authorize(
             &fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?,
         );
     }
-    let names: Vec<String> =
-        (FIRST..FIRST + options.nodes).map(|number| format!("rpi{number}")).collect();
+    let names: Vec<String> = (FIRST..FIRST + options.nodes)
+        .map(|number| format!("rpi{number}"))
+        .collect();
     if options.card {
         lab.card_nodes(&names)?;
     } else {
@@ -64,7 +68,9 @@ fn announce_ready() -> Result<()> {
     print!("{READY}");
     std::io::stdout().flush()?;
     // The caller waits for the end of this output.
-    Ok(rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?)
+    Ok(rustix::stdio::dup2_stdout(
+        File::options().write(true).open("/dev/null")?,
+    )?)
 }
 
 fn act(lab: &Lab, request: Request) -> Result<String> {
@@ -72,11 +78,9 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
         Request::Down => lab.end_nodes(),
         Request::Inventory => return Ok(lab.inventory()),
         Request::Network => {
-            return Ok(format!(
-                "/proc/{}/fd/{}",
-                std::process::id(),
-                lab.hub().network_fd().as_raw_fd()
-            ));
+            let process = format!("/proc/{}", std::process::id());
+            let network = lab.hub().network_fd().as_raw_fd();
+            return Ok(format!("{process}/ns/user\n{process}/fd/{network}\n"));
         }
         Request::Status => return Ok(status(lab)),
         Request::PowerCut(name, off) => {
@@ -97,7 +101,12 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
 fn status(lab: &Lab) -> String {
     let line = |node: &Node| {
         let power = if node.is_on() { "on" } else { "off" };
-        format!("{:<8} {:<12} {power:<4} {} boots\n", node.name(), node.address(), node.boots())
+        format!(
+            "{:<8} {:<12} {power:<4} {} boots\n",
+            node.name(),
+            node.address(),
+            node.boots()
+        )
     };
     lab.nodes().iter().map(line).collect()
 }
