@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use rhai::NativeCallContext;
 
 use super::call::Callback;
+use super::template_vars::SharedVars;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::inventory::{Host, Inventory};
 use crate::remote::{Connect, Remote};
 use crate::state::{self, Ask, Change, Facts, Node};
+use crate::template::Templates;
 use crate::ui::{Event, RecapRow, Ui};
 use crate::vault::{ProjectVault, Secret, SecretValue};
 
@@ -170,11 +172,18 @@ pub struct RunContext {
     /// Hosts that failed in this run, for `max_fail`.
     failures: AtomicUsize,
     hashes: Mutex<BTreeMap<PathBuf, (String, u64)>>,
+    templates: Templates,
+    shared_vars: SharedVars,
 }
 
 impl RunContext {
     pub fn new(parts: RunParts) -> Arc<Self> {
+        let dir = parts.places.playbook_dir();
+        let project = &parts.places.project;
+        let templates = [dir.clone(), dir.join("templates"), project.join("templates")];
         Arc::new(Self {
+            templates: Templates::new(templates),
+            shared_vars: SharedVars::default(),
             parts,
             states: Mutex::default(),
             failures: AtomicUsize::new(0),
@@ -204,6 +213,16 @@ impl RunContext {
 
     pub fn secrets(&self) -> &dyn Secrets {
         &*self.parts.secrets
+    }
+
+    /// Renders the templates beside the playbook, in its `templates/` and in the project's.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// What all templates of the run share.
+    pub fn shared_vars(&self) -> &SharedVars {
+        &self.shared_vars
     }
 
     /// Tells the user, the log file and `--json` what happened.
@@ -302,6 +321,13 @@ impl RunContext {
             state::reboot(node, &state.host, &*self.parts.connect, limit, &self.parts.cancel)?;
         *lock(&state.node) = Some(self.new_node(&state.host, remote));
         lock(&state.facts).take();
+        Ok(())
+    }
+
+    /// Stops the timer of `undo` over a new connection, which later verbs use.
+    pub fn confirm(&self, state: &HostState, undo: &state::Undo) -> Result<()> {
+        let remote = undo.confirm(&state.host, &*self.parts.connect, &self.parts.cancel)?;
+        *lock(&state.node) = Some(self.new_node(&state.host, remote));
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub mod params;
 pub mod resolver;
 pub mod results;
 pub mod secret;
+pub mod template_vars;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
