@@ -10,8 +10,10 @@
 mod filters;
 mod formats;
 mod lists;
+mod methods;
 mod problem;
 mod python;
+mod regexes;
 mod secret;
 mod tests_of_values;
 mod text;
@@ -78,7 +80,7 @@ impl Templates {
         let context = secret::watch(vars.clone(), &ledger);
         let skipped = usize::from(header.is_some());
         match environment.render_named_str(name, body, context) {
-            Ok(text) => Ok(Rendered { text, secrets: ledger.opened() }),
+            Ok(text) => Ok(Rendered { text: end_like(body, text), secrets: ledger.opened() }),
             Err(problem) => {
                 let place = Place { source: body, name, skipped, directories: &self.directories };
                 Err(problem::explain(&problem, &place, vars, &ledger))
@@ -114,7 +116,8 @@ fn ansible_syntax() -> SyntaxConfig {
     SyntaxConfig::builder()
         .trim_blocks(true)
         .lstrip_blocks(false)
-        .keep_trailing_newline(true)
+        // Not kept, so that an included text ends where its words end; see `end_like`.
+        .keep_trailing_newline(false)
         .build()
         .unwrap_or_default()
 }
@@ -127,7 +130,7 @@ fn environment(directories: Vec<PathBuf>) -> Environment<'static> {
     environment.set_formatter(write_value);
     // Errors know the name of the undefined variable only with this.
     environment.set_debug(true);
-    environment.set_unknown_method_callback(text::method);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_loader(move |name| match locate(&directories, name) {
         Some(path) => match std::fs::read_to_string(&path) {
             Ok(source) => Ok(Some(normalize(&source))),
@@ -178,6 +181,19 @@ fn read(path: &Path) -> Result<String> {
         Error::new(ErrorKind::Template, format!("{} is not UTF-8 text", path.display()))
             .hint("Content that is not text goes to a node with `host.file` and `source`.")
     })
+}
+
+/// `text` with at least as many line ends at its end as `source` has. Jinja drops one of them, and so
+/// it is Ansible's rule, not Jinja's, how a rendered file ends.
+fn end_like(source: &str, mut text: String) -> String {
+    // Where no expression printed anything, Ansible has no text that could end somehow.
+    if text.is_empty() && !source.contains("{{") {
+        return text;
+    }
+    let count = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    let missing = count(source).saturating_sub(count(&text));
+    text.push_str(&"\n".repeat(missing));
+    text
 }
 
 /// Line ends as Jinja normalizes them.

@@ -36,7 +36,11 @@ fn a_link_that_is_cut_in_the_middle_of_a_write_leaves_the_old_file_and_a_second_
         let cut = cluster.play(&big_file(size), &[]).code(1);
         assert!(cut.all().contains("rpi40"), "{}", cut.all());
         let content = node.read("/data/big").expect("readable");
-        assert!(content == b"old" || content == vec![b'x'; size], "{} bytes after {after}", content.len());
+        assert!(
+            content == b"old" || content == vec![b'x'; size],
+            "{} bytes after {after}",
+            content.len()
+        );
         relay.mend();
         cluster.play(&big_file(size), &[]).ok();
         assert_eq!(node.read("/data/big").expect("readable"), vec![b'x'; size]);
@@ -63,7 +67,8 @@ fn a_power_cut_between_the_temporary_file_and_its_name_leaves_the_old_file() {
     node.power_on().expect("on");
     node.wait_up().expect("up");
     assert_eq!(node.read("/data/x").expect("readable"), b"old");
-    node.sh("mount -o remount,rw / && rm /usr/local/sbin/mv && mount -o remount,ro /").expect("removed");
+    node.sh("mount -o remount,rw / && rm /usr/local/sbin/mv && mount -o remount,ro /")
+        .expect("removed");
     cluster.pirun(&["play.rhai"]).ok();
     assert_eq!(node.read("/data/x").expect("readable"), b"new");
     assert_eq!(node.sh("ls -A /data | grep pirun || true").expect("listed"), "");
@@ -110,11 +115,15 @@ fn a_node_that_dies_in_the_middle_fails_alone() {
 #[test]
 fn a_changed_host_key_stops_everything_and_shows_both_fingerprints() {
     let cluster = Cluster::start(&["rpi40"]);
-    let other = "rpi40 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGcshKzEdzfp9B1JzvR3kQ/wRsEKbHXhaGHjMfod5b4R\n";
+    let other =
+        "rpi40 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGcshKzEdzfp9B1JzvR3kQ/wRsEKbHXhaGHjMfod5b4R\n";
     cluster.write("known_hosts", other);
     let said = cluster.play("on(hosts(\"all\"), |host| { host.dir(\"/data/d\"); });", &[]).code(1);
     let text = said.all();
-    assert!(text.contains("CHANGED") && text.contains("known:") && text.contains("offered:"), "{text}");
+    assert!(
+        text.contains("CHANGED") && text.contains("known:") && text.contains("offered:"),
+        "{text}"
+    );
     assert_eq!(text.matches("SHA256:").count(), 2, "{text}");
     assert!(text.contains("pirun trust rpi40 --replace"), "{text}");
     assert!(cluster.node("rpi40").sh("test -e /data/d").is_err());

@@ -9,7 +9,10 @@ const NODES: [&str; 3] = ["rpi40", "rpi41", "rpi42"];
 #[test]
 fn a_dry_run_changes_nothing_and_foresees_exactly_what_the_run_then_does() {
     let cluster = Cluster::start(&NODES);
-    cluster.host_vars("rpi41", "labels: { disk: ssd, zone: attic }\ntaints: [ 'slow=yes:NoSchedule' ]\n");
+    cluster.host_vars(
+        "rpi41",
+        "labels: { disk: ssd, zone: attic }\ntaints: [ 'slow=yes:NoSchedule' ]\n",
+    );
     let before: Vec<_> = cluster.nodes.iter().map(|n| (listing(n), contents(n))).collect();
     let foreseen = cluster.pirun(&["provision.rhai", "--dry-run", "--json"]).ok();
     let after: Vec<_> = cluster.nodes.iter().map(|n| (listing(n), contents(n))).collect();
@@ -30,7 +33,8 @@ fn a_dry_run_changes_nothing_and_foresees_exactly_what_the_run_then_does() {
 /// The change events, by host, without what may differ between foreseeing and doing.
 fn changes(ndjson: &str) -> Vec<String> {
     let events = ndjson.lines().map(|line| {
-        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"))
+        serde_json::from_str::<serde_json::Value>(line)
+            .unwrap_or_else(|_| panic!("not JSON: {line}"))
     });
     let mut changes: Vec<String> = events
         .filter(|event| event["event"] == "change" && event["changed"] != false)
@@ -49,20 +53,38 @@ fn changes(ndjson: &str) -> Vec<String> {
 #[test]
 fn a_provisioned_node_has_what_the_inventory_says() {
     let cluster = Cluster::start(&NODES);
-    cluster.host_vars("rpi41", "labels: { disk: ssd, zone: attic }\ntaints: [ 'slow=yes:NoSchedule' ]\n");
+    cluster.host_vars(
+        "rpi41",
+        "labels: { disk: ssd, zone: attic }\ntaints: [ 'slow=yes:NoSchedule' ]\n",
+    );
     cluster.pirun(&["provision.rhai"]).ok();
     let agent = cluster.node("rpi41");
     let read = |path: &str| String::from_utf8(agent.read(path).expect("readable")).expect("text");
     assert_eq!(read("/etc/hostname"), "rpi41\n");
     // The seed joined labels without a space.
-    assert!(read("/etc/conf.d/k3s").contains("--node-label disk=ssd --node-label zone=attic --node-taint slow=yes:NoSchedule"), "{}", read("/etc/conf.d/k3s"));
-    assert_eq!(agent.sh("stat -c '%a' /etc/conf.d/k3s /etc/rancher/k3s/token").expect("stat"), "600\n600\n");
+    assert!(
+        read("/etc/conf.d/k3s").contains(
+            "--node-label disk=ssd --node-label zone=attic --node-taint slow=yes:NoSchedule"
+        ),
+        "{}",
+        read("/etc/conf.d/k3s")
+    );
+    assert_eq!(
+        agent.sh("stat -c '%a' /etc/conf.d/k3s /etc/rancher/k3s/token").expect("stat"),
+        "600\n600\n"
+    );
     // The token is in a file that only root reads, and in no process's arguments.
     let token = read("/etc/rancher/k3s/token");
-    let visible = agent.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '").expect("read");
+    let visible =
+        agent.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '").expect("read");
     assert!(visible.contains("--token-file"), "{visible}");
     assert!(!visible.contains(token.trim()));
-    assert!(agent.sh("rc-service k3s status; rc-service rpcbind status").expect("status").contains("started"));
+    assert!(
+        agent
+            .sh("rc-service k3s status; rc-service rpcbind status")
+            .expect("status")
+            .contains("started")
+    );
     assert!(agent.sh("rc-update show default").expect("shown").contains("k3s"));
     assert!(agent.sh("grep ' / ' /proc/mounts").expect("mounts").contains(" ro"));
     // The link into /data stays a link, so that the configuration survives an upgrade of the root.
@@ -97,7 +119,8 @@ fn a_label_that_is_shell_code_is_refused_before_any_node_is_contacted() {
 fn a_changed_label_shows_as_a_diff_and_restarts_k3s_once() {
     let cluster = Cluster::start(&["rpi40", "rpi41"]);
     cluster.pirun(&["provision.rhai"]).ok();
-    let starts = || cluster.node("rpi41").sh("grep -c starts /var/log/k3s.log || true").expect("counted");
+    let starts =
+        || cluster.node("rpi41").sh("grep -c starts /var/log/k3s.log || true").expect("counted");
     let before = starts();
     cluster.host_vars("rpi41", "labels: { disk: ssd }\n");
     let dry = cluster.pirun(&["provision.rhai", "--dry-run"]).ok();

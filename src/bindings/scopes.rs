@@ -274,7 +274,7 @@ pub mod api {
 
     /// Runs the closure as in a dry run, quietly, and says whether it would change anything.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.would_change(|host| host.dir("/data"))     //=> false
     /// ```
     #[rhai_fn(pure, return_raw)]

@@ -264,7 +264,7 @@ pub mod api {
     /// A text as one word of a shell script.
     ///
     /// ```rhai
-    /// sh_quote("it's here")       //=> `'it'\\''s here'`
+    /// sh_quote("it's here")       //=> `'it'\''s here'`
     /// ```
     pub fn sh_quote(text: &str) -> String {
         crate::remote::quote::sh_quote(text)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rhai::NativeCallContext;
+use rhai::{Engine, NativeCallContext};
 
 use super::call::Callback;
 use super::template_vars::SharedVars;
@@ -97,8 +97,6 @@ pub struct RunOptions {
     pub limit: Option<String>,
     /// Only `on` calls that have one of these tags. Empty: all.
     pub tags: Vec<String>,
-    /// `-e name=value` for names that are no parameters of the playbook.
-    pub extra_vars: BTreeMap<String, String>,
     /// The playbook's own parameters that were given, as text.
     pub params: BTreeMap<String, String>,
     /// The playbook's positional arguments.
@@ -115,7 +113,6 @@ impl Default for RunOptions {
             forks: 20,
             limit: None,
             tags: Vec::new(),
-            extra_vars: BTreeMap::new(),
             params: BTreeMap::new(),
             args: Vec::new(),
         }
@@ -351,7 +348,8 @@ pub struct HostState {
     changed: AtomicUsize,
     failed: AtomicUsize,
     failure: Mutex<Option<Error>>,
-    /// Set when a closure starts, cleared when it ends well: what is left is unfinished.
+    /// Closures that an `on` has for this host, that were begun, and that ended well.
+    expected: AtomicUsize,
     started: AtomicUsize,
     finished: AtomicUsize,
     busy: Mutex<Duration>,
@@ -376,6 +374,7 @@ impl HostState {
             changed: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             failure: Mutex::default(),
+            expected: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             busy: Mutex::default(),
@@ -401,6 +400,10 @@ impl HostState {
         lock(&self.failure).clone()
     }
 
+    pub(super) fn expects(&self) {
+        self.expected.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(super) fn starts(&self) {
         self.started.fetch_add(1, Ordering::SeqCst);
     }
@@ -409,9 +412,9 @@ impl HostState {
         self.finished.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether a closure for this host was begun and not brought to its end.
+    /// Whether an `on` had something to do for this host that was not brought to its end.
     pub fn unfinished(&self) -> bool {
-        self.started.load(Ordering::SeqCst) != self.finished.load(Ordering::SeqCst)
+        self.expected.load(Ordering::SeqCst) != self.finished.load(Ordering::SeqCst)
     }
 
     /// Whether the run had anything to do with this host.
@@ -463,6 +466,11 @@ impl HostState {
 /// How the run hangs on the engine: every call context carries it as its tag.
 #[derive(Clone)]
 pub(super) struct RunTag(pub Arc<RunContext>);
+
+/// The run that `engine` works for, if it does.
+pub(super) fn run_of(engine: &Engine) -> Option<Arc<RunContext>> {
+    engine.default_tag().read_lock::<RunTag>().map(|tag| tag.0.clone())
+}
 
 /// The run that a native was called in.
 pub fn context(ctx: &NativeCallContext) -> Result<Arc<RunContext>> {

@@ -2,7 +2,7 @@
 
 use minijinja::{Environment, Value};
 
-use super::{formats, lists, text};
+use super::{formats, lists, regexes, text};
 
 /// Every filter there is, for suggestions.
 pub const NAMES: &str = "abs attr b64decode b64encode basename batch bool capitalize chain checksum combine \
@@ -35,10 +35,10 @@ pub fn register(environment: &mut Environment<'static>) {
     environment.add_filter("checksum", |value: &Value| text::hash(value, None));
     environment.add_filter("sha1", |value: &Value| text::hash(value, Some("sha1")));
     environment.add_filter("md5", |value: &Value| text::hash(value, Some("md5")));
-    environment.add_filter("regex_replace", text::regex_replace);
-    environment.add_filter("regex_search", text::regex_search);
-    environment.add_filter("regex_findall", text::regex_findall);
-    environment.add_filter("regex_escape", text::regex_escape);
+    environment.add_filter("regex_replace", regexes::replace);
+    environment.add_filter("regex_search", regexes::search);
+    environment.add_filter("regex_findall", regexes::findall);
+    environment.add_filter("regex_escape", regexes::escape);
     environment.add_filter("ternary", text::ternary);
     environment.add_filter("default", text::default);
     environment.add_filter("d", text::default);

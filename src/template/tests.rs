@@ -37,6 +37,13 @@ fn blocks_and_whitespace_are_as_in_ansible() {
 }
 
 #[test]
+fn a_file_ends_as_in_ansible() {
+    for name in ["end_value", "end_block", "end_empty", "end_blank", "end_none", "include"] {
+        golden(name);
+    }
+}
+
+#[test]
 fn text_filters_are_as_in_ansible() {
     golden("text");
 }
@@ -54,6 +61,7 @@ fn methods_are_as_in_python() {
 #[test]
 fn json_and_yaml_are_as_in_ansible() {
     golden("formats");
+    golden("keys");
 }
 
 fn render(source: &str, vars: &Value) -> Result<Rendered> {

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, Value};
 
-use super::text::{failed, pattern, plain};
+use super::regexes::{failed, pattern};
+use super::text::plain;
 
 pub fn register(environment: &mut Environment<'static>) {
     environment.add_test("match", |text: Value, expression: &str, options: Kwargs| {

@@ -35,7 +35,7 @@ pub fn dump(value: &Value, style: &Style) -> Result<String, Error> {
         emitter.raw("---");
         emitter.whitespace = false;
         emitter.indention = false;
-        if value.kind() == ValueKind::Map || value.kind() == ValueKind::Seq {
+        if !emitter.starts_on_line(value)? {
             emitter.write_indent();
         }
     }
@@ -66,6 +66,21 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
+    /// Whether a document can begin beside `---`.
+    fn starts_on_line(&self, value: &Value) -> Result<bool, Error> {
+        let mut values = Vec::new();
+        match value.kind() {
+            ValueKind::Seq | ValueKind::Iterable => values.extend(value.try_iter()?),
+            ValueKind::Map => {
+                for key in value.try_iter()? {
+                    values.push(value.get_item(&key)?);
+                }
+            }
+            _ => return Ok(true),
+        }
+        Ok(self.in_line(values.is_empty(), values.iter()))
+    }
+
     fn node(&mut self, value: &Value, in_mapping: bool, simple_key: bool) -> Result<(), Error> {
         match value.kind() {
             ValueKind::Seq | ValueKind::Iterable => {
@@ -122,9 +137,7 @@ impl Emitter<'_> {
             self.flow += 1;
             for (at, (key, value)) in pairs.iter().enumerate() {
                 self.flow_separator(at);
-                self.node(key, true, true)?;
-                self.indicator(":", false, false, false);
-                self.node(value, true, false)?;
+                self.pair(key, value)?;
             }
             self.flow -= 1;
             self.indent = outer;
@@ -134,12 +147,26 @@ impl Emitter<'_> {
         self.deeper(false, false);
         for (key, value) in &pairs {
             self.write_indent();
-            self.node(key, true, true)?;
-            self.indicator(":", false, false, false);
-            self.node(value, true, false)?;
+            self.pair(key, value)?;
         }
         self.indent = outer;
         Ok(())
+    }
+
+    fn pair(&mut self, key: &Value, value: &Value) -> Result<(), Error> {
+        if is_simple_key(key) {
+            self.node(key, true, true)?;
+            self.indicator(":", false, false, false);
+        } else {
+            let block = self.flow == 0;
+            self.indicator("?", true, false, block);
+            self.node(key, true, false)?;
+            if block || self.column > self.style.width {
+                self.write_indent();
+            }
+            self.indicator(":", true, false, block);
+        }
+        self.node(value, true, false)
     }
 
     fn in_line<'v>(&self, empty: bool, mut values: impl Iterator<Item = &'v Value>) -> bool {
@@ -212,7 +239,7 @@ impl Emitter<'_> {
         let nothing = text.is_empty() && (self.flow > 0 || simple_key);
         if bare && !nothing && !resolves(text) {
             self.plain(text, !simple_key);
-        } else if about.single_quoted && !(simple_key && about.multiline) {
+        } else if about.single_quoted {
             self.single_quoted(text, !simple_key);
         } else {
             self.double_quoted(text, !simple_key);
@@ -319,6 +346,11 @@ impl Emitter<'_> {
     }
 }
 
+/// Whether a key can stand in front of its colon without a `?`.
+fn is_simple_key(key: &Value) -> bool {
+    key.as_str().is_none_or(|text| text.len() <= 128 && !text.contains(['\n', '\r']))
+}
+
 /// What is no text and no collection.
 fn scalar_text(value: &Value) -> String {
     match value.kind() {
@@ -362,14 +394,14 @@ fn escaped(c: char) -> String {
     }
 }
 
+/// Shown as it is. The line ends of Unicode are always escaped here; libyaml folds at them.
 fn printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
-        && c != '\u{feff}'
+        && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
 /// What a text allows.
 struct Analysis {
-    multiline: bool,
     flow_plain: bool,
     block_plain: bool,
     single_quoted: bool,
@@ -416,12 +448,7 @@ impl Analysis {
         let multiline = chars.contains(&'\n');
         let odd = break_space || space_break || special;
         let bare = !edge(chars.first()) && !edge(chars.last()) && !odd && !multiline;
-        Self {
-            multiline,
-            flow_plain: bare && !flow,
-            block_plain: bare && !block,
-            single_quoted: !odd,
-        }
+        Self { flow_plain: bare && !flow, block_plain: bare && !block, single_quoted: !odd }
     }
 }
 

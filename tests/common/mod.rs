@@ -49,7 +49,8 @@ impl Cluster {
         let ssh = cluster.home.path().join(".ssh");
         std::fs::create_dir(&ssh).expect("made");
         let key = cluster.lab.private_key();
-        std::fs::write(ssh.join("config"), format!("IdentityFile {}\n", key.display())).expect("written");
+        std::fs::write(ssh.join("config"), format!("IdentityFile {}\n", key.display()))
+            .expect("written");
         let public = format!("{}.pub", key.display());
         std::fs::copy(public, ssh.join("id_ed25519.pub")).expect("copied");
         cluster
@@ -148,7 +149,8 @@ impl Said {
         let row = self.stdout.lines().rev().find_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let numbers: Vec<usize> = words.iter().skip(1).map_while(|w| w.parse().ok()).collect();
-            (words.first() == Some(&host) && numbers.len() >= 3).then(|| (numbers[0], numbers[1], numbers[2]))
+            (words.first() == Some(&host) && numbers.len() >= 3)
+                .then(|| (numbers[0], numbers[1], numbers[2]))
         });
         row.unwrap_or_else(|| panic!("no recap of {host} in\n{}\n{}", self.stdout, self.stderr))
     }

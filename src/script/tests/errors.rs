@@ -78,7 +78,6 @@ fn words_of_other_languages_are_translated() {
     assert_snapshot!(error("let x = None;"), @r"
     play.rhai:1:9: there is no variable `None` (playbook)
       hint: In Rhai that is `()`.
-      hint: A `let` at the top is not visible inside `fn`: hand it over as an argument, or make it a `const` and write `global::NAME`.
     ");
 }
 

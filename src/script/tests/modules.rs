@@ -52,7 +52,6 @@ fn a_syntax_error_in_an_imported_file_has_its_own_place() {
     assert_snapshot!(stage.error("\nimport \"bad\" as b;"), @r#"
     bad.rhai:1:7: expected `)` to close the parameters list of function 'a' (playbook)
       in import "bad", called at play.rhai:2:8
-      hint: Is the word before it one of another language, or a `;` missing on the line above?
     "#);
 }
 
