@@ -145,6 +145,9 @@ fn wait_for(
                 if error.kind() == ErrorKind::Cancelled {
                     return Err(convert::into_script(error));
                 }
+                if error.kind() == ErrorKind::Connect {
+                    host.run().forget_node(host.state());
+                }
                 Some(error)
             }
         };
