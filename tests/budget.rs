@@ -37,7 +37,6 @@ fn a_run_costs_one_login_and_one_turnaround_a_verb() {
         let found = said.recap("rpi40").1;
         assert!(found >= changed && found <= changed + 1, "{run}: {}", said.stdout);
         let traffic = relay.traffic();
-        println!("{run} run: {traffic:?}");
         assert_eq!(traffic.connections, 1, "{run}");
         assert!(traffic.turnarounds <= VERBS + 7, "{run}: {traffic:?}");
         assert!(traffic.bytes_to_node <= 30_000, "{run}: {traffic:?}");
@@ -57,7 +56,6 @@ fn a_verb_starts_few_processes_on_the_node() {
         let started = node.process_count().expect("counted") - before;
         // The login itself: dropbear's child, and the shell.
         let a_verb = (f64::from(started) - 3.0) / f64::from(VERBS - 1);
-        println!("{run} run: {started} processes, {a_verb:.1} a verb");
         assert!(a_verb <= limit, "{run}: {started} processes, {a_verb:.1} a verb");
     }
 }
