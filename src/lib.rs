@@ -14,6 +14,7 @@ pub mod report;
 pub mod script;
 pub mod state;
 pub mod suggest;
+pub mod template;
 pub mod ui;
 
 pub mod vault;

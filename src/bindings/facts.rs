@@ -37,7 +37,7 @@ pub mod api {
 
     /// What the node says about itself. It is asked once in a run.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.facts.arch.len() > 0   //=> true
     /// ```
     #[rhai_fn(get = "facts", pure, return_raw)]
@@ -145,7 +145,7 @@ pub mod api {
 
     /// Space on the file system that holds `path`.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.facts.disk("/data").free_percent > 0.0     //=> true
     /// ```
     #[rhai_fn(name = "disk", pure, return_raw)]

@@ -275,7 +275,7 @@ pub mod api {
 
     /// The content of a text file. In a dry run: as it would be by now.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.read("/etc/hostname").len() > 0    //=> true
     /// ```
     #[rhai_fn(name = "read", pure, return_raw)]
@@ -291,7 +291,7 @@ pub mod api {
 
     /// The content of a text file, or `fallback` if there is no such file.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.read("/no/such/file", "nothing")   //=> "nothing"
     /// ```
     #[rhai_fn(name = "read", pure, return_raw)]
@@ -307,7 +307,7 @@ pub mod api {
 
     /// The bytes of a file.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.read_bytes("/etc/hostname").len() > 0    //=> true
     /// ```
     #[rhai_fn(pure, return_raw)]
@@ -324,7 +324,7 @@ pub mod api {
     /// What is at `path`: a map with `kind` ("file", "directory", "link", "other"), `mode` ("0644"), `owner`,
     /// `group`, `size` (bytes) and `modified` (seconds since 1970); `()` if there is nothing.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.stat("/etc").kind      //=> "directory"
     /// ```
     #[rhai_fn(pure, return_raw)]

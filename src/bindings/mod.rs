@@ -4,6 +4,9 @@
 //! [`TOPICS`] is the table of contents: it registers everything, and the manual, the lint and the editors'
 //! definitions are made from it. The file for a topic of host verbs looks like [`commands`].
 
+// `#[export_module]` expands to `unwrap`s on the number of arguments, which Rhai has checked.
+#![allow(clippy::unwrap_used)]
+
 pub mod accounts;
 pub mod commands;
 pub mod control;
@@ -17,6 +20,7 @@ pub mod run;
 pub mod scopes;
 pub mod secrets;
 pub mod services;
+pub mod templates;
 pub mod transfers;
 pub mod values;
 
@@ -39,6 +43,7 @@ pub const TOPICS: &[Topic] = &[
     hosts::TOPIC,
     facts::TOPIC,
     files::TOPIC,
+    templates::TOPIC,
     accounts::TOPIC,
     services::TOPIC,
     commands::TOPIC,

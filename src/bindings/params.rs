@@ -21,10 +21,9 @@ fn module() -> Module {
     exported_module!(api)
 }
 
-/// The text that was given for a parameter. `-e name=value` counts as well as `--name value`.
+/// The text that was given for a parameter.
 fn given(run: &RunContext, name: &str) -> Option<String> {
-    let options = run.options();
-    options.params.get(name).or_else(|| options.extra_vars.get(name)).cloned()
+    run.options().params.get(name).cloned()
 }
 
 fn not_in_imports(what: &str) -> Result<()> {

@@ -9,14 +9,16 @@ use rhai::{Array, FnPtr, Map, Module};
 use super::Topic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options;
-use crate::remote::DryRemote;
+use crate::remote::{DryRemote, RecordRemote};
 use crate::script::call::{Callback, call};
 use crate::script::context::AtEnd;
 use crate::script::convert::from_script;
 use crate::script::host::HostHandle;
 use crate::script::options::{Options, parse_duration};
 use crate::script::{ScriptResult, convert};
-use crate::state::{Change, Node, finish_stopped, finish_writable, start_stopped, start_writable};
+use crate::state::{
+    Change, Node, Undo, finish_stopped, finish_writable, start_stopped, start_writable,
+};
 
 pub const TOPIC: Topic = Topic {
     name: "scopes",
@@ -75,6 +77,13 @@ fn writable(
     closure: &FnPtr,
 ) -> ScriptResult<Change> {
     scope(ctx, host, closure, |node| start_writable(node, path, &options.stop), finish_writable)
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    parse_duration(text).ok_or_else(|| {
+        Error::playbook(format!("`{text}` is not a duration"))
+            .hint("Write \"90s\", \"5m\" or \"1h30m\".")
+    })
 }
 
 /// One change or a list of them.
@@ -136,6 +145,9 @@ fn wait_for(
                 if error.kind() == ErrorKind::Cancelled {
                     return Err(convert::into_script(error));
                 }
+                if error.kind() == ErrorKind::Connect {
+                    host.run().forget_node(host.state());
+                }
                 Some(error)
             }
         };
@@ -157,6 +169,33 @@ fn too_late(label: &str, limit: Duration, last: Option<Error>) -> Error {
         Some(last) => error.detail(format!("the last try ended with: {last}")),
         None => error,
     }
+}
+
+/// Runs `change`; unless pirun can log in anew afterwards, the node runs `undo` by itself.
+fn confirm_or_undo(
+    ctx: &NativeCallContext,
+    host: &HostHandle,
+    limit: Duration,
+    change: &FnPtr,
+    undo: &FnPtr,
+) -> ScriptResult<()> {
+    let raise = |error| host.raise(ctx, error);
+    let node = host.node().map_err(raise)?;
+    if node.is_dry() {
+        return call(ctx, change, (host.clone(),)).map(drop);
+    }
+    let recorder = Arc::new(RecordRemote::new(Arc::clone(node.remote())));
+    let recorded = host.probing(Arc::new(Node::new(recorder.clone(), None)));
+    let _ = call(ctx, undo, (recorded,))?;
+    let timer = Undo::arm(&node, &recorder.script(), limit).map_err(raise)?;
+    if let Err(error) = call(ctx, change, (host.clone(),)) {
+        if let Err(also) = timer.now(&node) {
+            host.run().remark(format!("the node undoes the change when its timer ends: {also}"));
+        }
+        return Err(error);
+    }
+    host.doing("confirming over a new connection");
+    host.run().confirm(host.state(), &timer).map_err(raise)
 }
 
 #[export_module]
@@ -238,7 +277,7 @@ pub mod api {
 
     /// Runs the closure as in a dry run, quietly, and says whether it would change anything.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.would_change(|host| host.dir("/data"))     //=> false
     /// ```
     #[rhai_fn(pure, return_raw)]
@@ -268,10 +307,29 @@ pub mod api {
         timeout: &str,
         closure: FnPtr,
     ) -> ScriptResult<()> {
-        let limit = parse_duration(timeout).ok_or_else(|| {
-            let error = Error::playbook(format!("`{timeout}` is not a duration"));
-            host.raise(&ctx, error.hint("Write \"90s\", \"5m\" or \"1h30m\"."))
-        })?;
+        let limit = duration(timeout).map_err(|error| host.raise(&ctx, error))?;
         super::wait_for(&ctx, host, label, limit, &closure)
+    }
+
+    /// A change that may cut the connection (network, SSH): the first closure makes it, then pirun logs in anew. If
+    /// that fails until the time is up, the node runs the second closure by itself.
+    ///
+    /// The second closure is turned into a shell script before; it cannot ask the node for anything later.
+    ///
+    /// ```rhai,node
+    /// host.confirm_or_undo("30s",
+    ///     |host| host.file("/data/etc/network/extra", #{ content: "new\n" }),
+    ///     |host| host.absent("/data/etc/network/extra"));
+    /// ```
+    #[rhai_fn(pure, return_raw)]
+    pub fn confirm_or_undo(
+        ctx: NativeCallContext,
+        host: &mut HostHandle,
+        timeout: &str,
+        change: FnPtr,
+        undo: FnPtr,
+    ) -> ScriptResult<()> {
+        let limit = duration(timeout).map_err(|error| host.raise(&ctx, error))?;
+        super::confirm_or_undo(&ctx, host, limit, &change, &undo)
     }
 }

@@ -32,7 +32,7 @@ fn sealed(value: &Dynamic) -> Result<SecretValue> {
     Ok(SecretValue::text_or_bytes(&content.bytes))
 }
 
-/// Keeps it, unless this is a dry run: that one only says so.
+/// Keeps it. In a dry run the vault only pretends, and this says so.
 fn keep(run: &RunContext, name: &str, value: &Dynamic) -> Result<bool> {
     let value = sealed(value)?;
     let same =
@@ -42,7 +42,6 @@ fn keep(run: &RunContext, name: &str, value: &Dynamic) -> Result<bool> {
     }
     if run.options().dry_run {
         run.remark(format!("would set the secret `{name}`"));
-        return Ok(true);
     }
     run.secrets().set(name, value)?;
     Ok(true)
@@ -54,7 +53,6 @@ fn forget(run: &RunContext, name: &str) -> Result<bool> {
     }
     if run.options().dry_run {
         run.remark(format!("would remove the secret `{name}`"));
-        return Ok(true);
     }
     run.secrets().remove(name)?;
     Ok(true)
@@ -140,7 +138,7 @@ pub mod api {
     }
 
     /// Prints `<secret:name>`.
-    #[rhai_fn(name = "debug", pure)]
+    #[rhai_fn(name = "debug", name = "to_debug", pure)]
     pub fn debug_secret(secret: &mut Secret) -> String {
         secret.to_string()
     }

@@ -158,7 +158,7 @@ pub mod api {
 
     /// Sees to it that packages are installed. On a read-only root only inside `host.writable`.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.packages(["busybox", "openrc"]).changed    //=> false
     /// ```
     #[rhai_fn(name = "packages", pure, return_raw)]
@@ -205,7 +205,7 @@ pub mod api {
 
     /// Sees to it that a file system is mounted at `path`, now and at boot (its line in /etc/fstab).
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.would_change(|host| {
     ///     host.writable("/", |host| host.mount("/data/nas", #{ source: "nas:/export", fstype: "nfs" }));
     /// })    //=> true

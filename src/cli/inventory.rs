@@ -41,7 +41,7 @@ pub struct InventoryArgs {
 }
 
 /// Where hosts and variables come from: the flags that all commands on hosts share.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct InventorySource {
     /// Inventory file or its directory; else the nearest `inventory.yaml` from here upwards.
     #[arg(short, long = "inventory", value_name = "FILE")]

@@ -1,8 +1,7 @@
 //! Why a login failed, in words that help.
 
-use std::process::Command;
-
 use super::ssh_config::SshConfig;
+use super::trust::HostKeys;
 use crate::error::{Error, ErrorKind};
 use crate::inventory::Host;
 
@@ -15,7 +14,8 @@ pub fn explain(host: &Host, config: &SshConfig, error: &openssh::Error) -> Error
     words(host, config, &text).on_host(&host.name)
 }
 
-fn words(host: &Host, config: &SshConfig, text: &str) -> Error {
+/// The same for the text that a plain `ssh` wrote.
+pub(super) fn words(host: &Host, config: &SshConfig, text: &str) -> Error {
     let name = &host.name;
     let connect = |message: String| Error::new(ErrorKind::Connect, message);
     if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
@@ -51,32 +51,16 @@ fn words(host: &Host, config: &SshConfig, text: &str) -> Error {
 /// Both fingerprints, so that the user can tell a new card from an attack.
 fn changed_key(host: &Host, config: &SshConfig) -> Error {
     let name = &host.name;
-    let known = config.known_hosts().display().to_string();
-    let known = output(&["ssh-keygen", "-l", "-F", name, "-f", &known]);
-    let port = host.port.unwrap_or(22).to_string();
-    let offered = output(&["ssh-keyscan", "-T", "5", "-p", &port, "--", &host.address]);
-    let mut detail = fingerprints("known:  ", &known);
-    detail.push_str(&fingerprints("offered:", &super::trust::fingerprints(&offered)));
+    let known = HostKeys::read(config.known_hosts(), name).unwrap_or_default();
+    let offered = HostKeys::offered(host, config).unwrap_or_default();
+    let lines = |label: &str, keys: &HostKeys| -> Vec<String> {
+        keys.fingerprints().iter().map(|print| format!("{label} {print}")).collect()
+    };
+    let detail = [lines("known:  ", &known), lines("offered:", &offered)].concat().join("\n");
     Error::new(ErrorKind::Connect, format!("the host key of {name} has CHANGED"))
         .detail(detail)
         .hint("If the card was written anew, that is expected; otherwise somebody may stand in between.")
         .hint(format!("`pirun trust {name} --replace` shows the new key and takes it."))
-}
-
-fn fingerprints(label: &str, text: &str) -> String {
-    let lines = text.lines().filter_map(|line| {
-        let hash = line.split_whitespace().find(|word| word.starts_with("SHA256:"))?;
-        Some(format!(
-            "{label} {hash} ({})\n",
-            line.rsplit(' ').next().unwrap_or("").trim_matches(['(', ')'])
-        ))
-    });
-    lines.collect()
-}
-
-fn output(words: &[&str]) -> String {
-    let output = Command::new(words[0]).args(&words[1..]).output();
-    output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
 
 fn user(host: &Host) -> &str {

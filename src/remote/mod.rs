@@ -10,7 +10,9 @@ mod dry;
 pub mod fake;
 mod library;
 pub mod quote;
+mod record;
 mod refusal;
+mod requests;
 mod shell;
 mod ssh;
 mod ssh_config;
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 pub use connect::SshConnect;
 pub use dry::DryRemote;
+pub use record::RecordRemote;
 pub use refusal::refusal;
 pub use ssh::SshRemote;
 pub use ssh_config::SshConfig;

@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::quote::{sh_bytes, sh_quote};
+use super::quote::sh_quote;
 use super::shell::{Lost, Shell};
 use super::ssh_config::SshConfig;
-use super::{Converge, Converged, Output, Query, Remote, Run, library, refusal};
+use super::{Converge, Converged, Output, Query, Remote, Run, library, refusal, requests};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inventory::Host;
@@ -99,21 +99,6 @@ impl SshRemote {
         let _ = tokio::time::timeout(Duration::from_secs(5), command.status()).await;
     }
 
-    /// The request for a user's script, with its stdin and its time limit.
-    fn user_script(script: &str, stdin: Option<&[u8]>, timeout: Option<Duration>) -> String {
-        let call = match timeout {
-            None => format!("p_user {}", sh_quote(script)),
-            Some(limit) => {
-                format!("timeout {} sh -c {}", limit.as_secs().max(1), sh_quote(script))
-            }
-        };
-        match stdin.map(sh_bytes) {
-            None => call,
-            Some((text, false)) => format!("printf %s {text} | {call}"),
-            Some((text, true)) => format!("printf %s {text} | base64 -d | {call}"),
-        }
-    }
-
     fn parse_converged(&self, output: Output) -> Result<Converged> {
         let broken =
             || Error::bug("a probe gave an answer that cannot be read").on_host(&self.host);
@@ -147,39 +132,25 @@ impl SshRemote {
 
 impl Remote for SshRemote {
     fn query(&self, query: &Query) -> Result<Output> {
-        let script = Self::user_script(&query.script, query.stdin.as_deref(), query.timeout);
+        let script = requests::user(&query.script, query.stdin.as_deref(), query.timeout);
         self.interruptible(&script, query.timeout)
     }
 
     fn look(&self, c: &Converge) -> Result<Converged> {
-        let output = self.request(&probe_script(c, "p_look"), None)?;
+        let output = self.request(&requests::look(c), None)?;
         self.parse_converged(output)
     }
 
     fn converge(&self, c: &Converge) -> Result<Converged> {
         debug_assert!(self.writes);
-        let mark = c.mark.as_ref().map_or(String::new(), |(name, line)| {
-            format!("mark_set pending {name} {} || return\n", sh_quote(line))
-        });
-        let script = format!(
-            "SCOPE={} WSERVICES={}\nA() {{\n{mark}{}\n}}\n{}",
-            sh_quote(&c.scope.mount),
-            sh_quote(&c.scope.services.join(" ")),
-            c.apply,
-            probe_script(c, "p_converge")
-        );
+        let script = requests::converge(c);
         let output = self.request(&script, None)?;
         self.parse_converged(output)
     }
 
     fn run(&self, run: &Run) -> Result<Option<Output>> {
         debug_assert!(self.writes);
-        let script = format!(
-            "SCOPE={} WSERVICES={}\nA() {{\n{}\n}}\np_write A",
-            sh_quote(&run.scope.mount),
-            sh_quote(&run.scope.services.join(" ")),
-            Self::user_script(&run.script, run.stdin.as_deref(), run.timeout),
-        );
+        let script = requests::run(run);
         self.interruptible(&script, run.timeout).map(Some)
     }
 
@@ -262,18 +233,6 @@ impl SshRemote {
         let code = output.status.code().ok_or_else(gone)?;
         Ok(Output { code, stdout: Vec::new(), stderr: output.stderr })
     }
-}
-
-/// What both a look and a converge send: how to probe, what is wanted, what to show.
-fn probe_script(c: &Converge, call: &str) -> String {
-    let show = if c.show.is_empty() { ":" } else { &c.show };
-    format!(
-        "S() {{\n{}\n}}\nD() {{\n{show}\n}}\nW={} P={} NOFOLLOW={}\n{call}",
-        c.probe,
-        sh_quote(&c.wanted),
-        sh_quote(&c.path),
-        if c.replaces_link { "1" } else { "" },
-    )
 }
 
 async fn log_in(host: &Host, config: &SshConfig) -> Result<Session> {

@@ -1,7 +1,7 @@
 //! Every function, method and property that the engine knows, read from its own metadata. It feeds the
 //! did-you-mean of errors, the lint and the manual.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Engine;
 use serde::Deserialize;
@@ -54,10 +54,27 @@ pub struct Parameter {
     pub typ: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     #[serde(default)]
+    custom_types: Vec<CustomType>,
+    #[serde(default)]
     functions: Vec<RawFunction>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CustomType {
+    type_name: String,
+    display_name: String,
+}
+
+impl CustomType {
+    /// The Rust name without its path, and what a playbook calls it.
+    fn names(&self) -> (&str, &str) {
+        (self.type_name.rsplit("::").next().unwrap_or_default(), &self.display_name)
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,6 +83,8 @@ struct RawFunction {
     name: String,
     #[serde(default)]
     params: Vec<RawParameter>,
+    #[serde(default)]
+    signature: String,
     #[serde(default)]
     return_type: String,
     #[serde(default)]
@@ -82,13 +101,15 @@ struct RawParameter {
 impl Catalog {
     /// Reads what `engine` knows. Takes some milliseconds: for errors, lint and the manual only.
     pub fn of(engine: &Engine) -> Self {
-        let ours: BTreeSet<(String, usize)> =
-            read(engine, false).iter().map(|raw| (raw.name.clone(), raw.params.len())).collect();
-        let functions = read(engine, true)
+        let all = read(engine, true);
+        let ours = ours();
+        let types: BTreeMap<&str, &str> = all.custom_types.iter().map(CustomType::names).collect();
+        let functions = all
+            .functions
             .into_iter()
             .map(|raw| {
-                let ours = ours.contains(&(raw.name.clone(), raw.params.len()));
-                raw.into_function(ours)
+                let ours = ours.contains(&raw.signature);
+                raw.into_function(ours, &types)
             })
             .collect();
         Self { functions }
@@ -160,7 +181,11 @@ impl Function {
 }
 
 impl RawFunction {
-    fn into_function(self, ours: bool) -> Function {
+    fn into_function(self, ours: bool, types: &BTreeMap<&str, &str>) -> Function {
+        let plain = |typ: &str| {
+            let typ = plain_type(typ);
+            types.get(typ.as_str()).map_or(typ.clone(), |&name| name.to_owned())
+        };
         let (kind, name) = match self.name.split_once('$') {
             Some(("get", name)) => (Kind::Getter, name.to_owned()),
             Some(("set", name)) => (Kind::Setter, name.to_owned()),
@@ -168,24 +193,31 @@ impl RawFunction {
         };
         let params = self.params.into_iter().map(|p| Parameter {
             name: p.name.unwrap_or_else(|| "value".to_owned()).trim_start_matches("r#").to_owned(),
-            typ: p.typ.as_deref().map_or_else(|| "any".to_owned(), plain_type),
+            typ: p.typ.as_deref().map_or_else(|| "any".to_owned(), plain),
         });
         let docs: Vec<_> = self.doc_comments.iter().map(|text| uncomment(text)).collect();
         Function {
             name,
             kind,
             params: params.collect(),
-            returns: plain_type(&self.return_type),
+            returns: plain(&self.return_type),
             docs: docs.join("\n"),
             ours,
         }
     }
 }
 
-fn read(engine: &Engine, with_rhai: bool) -> Vec<RawFunction> {
+fn read(engine: &Engine, with_rhai: bool) -> Metadata {
     // The engine wrote the JSON itself; if it cannot be read, suggestions are missing and nothing else.
     let json = engine.gen_fn_metadata_to_json(with_rhai).unwrap_or_default();
-    serde_json::from_str::<Metadata>(&json).map(|m| m.functions).unwrap_or_default()
+    serde_json::from_str(&json).unwrap_or_default()
+}
+
+/// The signatures of everything that pirun brings.
+fn ours() -> BTreeSet<String> {
+    let mut engine = Engine::new_raw();
+    crate::bindings::register(&mut engine);
+    read(&engine, false).functions.into_iter().map(|raw| raw.signature).collect()
 }
 
 /// A Rust type in the words of a playbook.
@@ -210,7 +242,6 @@ pub fn plain_type(rust: &str) -> String {
         "Blob" => "bytes",
         "Map" => "map",
         "FnPtr" => "closure",
-        "HostHandle" => "Host",
         other => other,
     }
     .to_owned()

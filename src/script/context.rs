@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rhai::NativeCallContext;
+use rhai::{Engine, NativeCallContext};
 
 use super::call::Callback;
+use super::template_vars::SharedVars;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::inventory::{Host, Inventory};
 use crate::remote::{Connect, Remote};
 use crate::state::{self, Ask, Change, Facts, Node};
+use crate::template::Templates;
 use crate::ui::{Event, RecapRow, Ui};
 use crate::vault::{ProjectVault, Secret, SecretValue};
 
@@ -95,8 +97,6 @@ pub struct RunOptions {
     pub limit: Option<String>,
     /// Only `on` calls that have one of these tags. Empty: all.
     pub tags: Vec<String>,
-    /// `-e name=value` for names that are no parameters of the playbook.
-    pub extra_vars: BTreeMap<String, String>,
     /// The playbook's own parameters that were given, as text.
     pub params: BTreeMap<String, String>,
     /// The playbook's positional arguments.
@@ -113,7 +113,6 @@ impl Default for RunOptions {
             forks: 20,
             limit: None,
             tags: Vec::new(),
-            extra_vars: BTreeMap::new(),
             params: BTreeMap::new(),
             args: Vec::new(),
         }
@@ -170,11 +169,18 @@ pub struct RunContext {
     /// Hosts that failed in this run, for `max_fail`.
     failures: AtomicUsize,
     hashes: Mutex<BTreeMap<PathBuf, (String, u64)>>,
+    templates: Templates,
+    shared_vars: SharedVars,
 }
 
 impl RunContext {
     pub fn new(parts: RunParts) -> Arc<Self> {
+        let dir = parts.places.playbook_dir();
+        let project = &parts.places.project;
+        let templates = [dir.clone(), dir.join("templates"), project.join("templates")];
         Arc::new(Self {
+            templates: Templates::new(templates),
+            shared_vars: SharedVars::default(),
             parts,
             states: Mutex::default(),
             failures: AtomicUsize::new(0),
@@ -204,6 +210,16 @@ impl RunContext {
 
     pub fn secrets(&self) -> &dyn Secrets {
         &*self.parts.secrets
+    }
+
+    /// Renders the templates beside the playbook, in its `templates/` and in the project's.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// What all templates of the run share.
+    pub fn shared_vars(&self) -> &SharedVars {
+        &self.shared_vars
     }
 
     /// Tells the user, the log file and `--json` what happened.
@@ -296,12 +312,24 @@ impl RunContext {
         Arc::new(node)
     }
 
+    /// Drops a connection that is of no use any more; the next verb logs in anew.
+    pub fn forget_node(&self, state: &HostState) {
+        lock(&state.node).take();
+    }
+
     /// Reboots the host behind `node`; later verbs use the connection to the new boot.
     pub fn reboot(&self, state: &HostState, node: &Node, limit: Duration) -> Result<()> {
         let remote =
             state::reboot(node, &state.host, &*self.parts.connect, limit, &self.parts.cancel)?;
         *lock(&state.node) = Some(self.new_node(&state.host, remote));
         lock(&state.facts).take();
+        Ok(())
+    }
+
+    /// Stops the timer of `undo` over a new connection, which later verbs use.
+    pub fn confirm(&self, state: &HostState, undo: &state::Undo) -> Result<()> {
+        let remote = undo.confirm(&state.host, &*self.parts.connect, &self.parts.cancel)?;
+        *lock(&state.node) = Some(self.new_node(&state.host, remote));
         Ok(())
     }
 
@@ -325,7 +353,8 @@ pub struct HostState {
     changed: AtomicUsize,
     failed: AtomicUsize,
     failure: Mutex<Option<Error>>,
-    /// Set when a closure starts, cleared when it ends well: what is left is unfinished.
+    /// Closures that an `on` has for this host, that were begun, and that ended well.
+    expected: AtomicUsize,
     started: AtomicUsize,
     finished: AtomicUsize,
     busy: Mutex<Duration>,
@@ -350,6 +379,7 @@ impl HostState {
             changed: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             failure: Mutex::default(),
+            expected: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             busy: Mutex::default(),
@@ -375,6 +405,10 @@ impl HostState {
         lock(&self.failure).clone()
     }
 
+    pub(super) fn expects(&self) {
+        self.expected.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(super) fn starts(&self) {
         self.started.fetch_add(1, Ordering::SeqCst);
     }
@@ -383,9 +417,9 @@ impl HostState {
         self.finished.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether a closure for this host was begun and not brought to its end.
+    /// Whether an `on` had something to do for this host that was not brought to its end.
     pub fn unfinished(&self) -> bool {
-        self.started.load(Ordering::SeqCst) != self.finished.load(Ordering::SeqCst)
+        self.expected.load(Ordering::SeqCst) != self.finished.load(Ordering::SeqCst)
     }
 
     /// Whether the run had anything to do with this host.
@@ -437,6 +471,11 @@ impl HostState {
 /// How the run hangs on the engine: every call context carries it as its tag.
 #[derive(Clone)]
 pub(super) struct RunTag(pub Arc<RunContext>);
+
+/// The run that `engine` works for, if it does.
+pub(super) fn run_of(engine: &Engine) -> Option<Arc<RunContext>> {
+    engine.default_tag().read_lock::<RunTag>().map(|tag| tag.0.clone())
+}
 
 /// The run that a native was called in.
 pub fn context(ctx: &NativeCallContext) -> Result<Arc<RunContext>> {

@@ -213,10 +213,11 @@ pub fn foreign_word(name: &str) -> Option<String> {
     Some(format!("In Rhai that is {ours}."))
 }
 
-/// A text that does not parse.
+/// What is wrong with a text that does not parse.
 pub fn syntax_error(problem: &ParseErrorType) -> Error {
     use ParseErrorType as P;
     match problem {
+        P::VariableUndefined(name) if foreign_word(name).is_some() => unknown_variable(name),
         P::VariableUndefined(name) => unknown_variable(name).hint(
             "A `let` at the top is not visible inside `fn`: hand it over as an argument, or make it a `const` and write `global::NAME`.",
         ),
@@ -236,8 +237,7 @@ pub fn syntax_error(problem: &ParseErrorType) -> Error {
             Error::playbook(format!("`{text}` is no escape sequence"))
                 .hint("A backslash in a text is written twice: \"\\\\d\". In a text between backticks too.")
         }
-        P::MissingToken(token, purpose) => Error::playbook(format!("expected `{token}` {purpose}"))
-            .hint("Is the word before it one of another language, or a `;` missing on the line above?"),
+        P::MissingToken(token, purpose) => Error::playbook(format!("expected `{token}` {purpose}")),
         other => Error::playbook(lower_first(&other.to_string())),
     }
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, ParseError, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, ParseError, Position, Scope};
 
 use super::context::{RunContext, RunTag, current_host};
 use super::convert;
-use super::resolver::{Notes, Resolver};
+use super::resolver::Resolver;
 use super::secret::take_leak;
 use crate::bindings;
 use crate::error::{Error, Result};
@@ -33,20 +33,10 @@ pub fn bare(resolver: Resolver) -> Engine {
     engine
 }
 
-/// The engine of a run.
-pub fn for_run(run: &Arc<RunContext>) -> Engine {
-    let notes: Notes = {
-        let run = Arc::downgrade(run);
-        Box::new(move |text| {
-            if let Some(run) = run.upgrade() {
-                run.remark(text);
-            }
-        })
-    };
-    let places = run.places();
-    let mut engine = bare(Resolver::new(&places.playbook, &places.project).with_notes(notes));
+/// Makes `engine` work for `run`.
+pub fn attach(engine: &mut Engine, run: &Arc<RunContext>) {
     engine.set_default_tag(Dynamic::from(RunTag(run.clone())));
-    connect_output(&mut engine, run);
+    connect_output(engine, run);
     let cancel = run.cancel().clone();
     engine.on_progress(move |_| {
         if let Some(leak) = take_leak() {
@@ -54,6 +44,13 @@ pub fn for_run(run: &Arc<RunContext>) -> Engine {
         }
         cancel.is_cancelled().then(|| Dynamic::from(Error::cancelled()))
     });
+}
+
+/// The engine of a run.
+pub fn for_run(run: &Arc<RunContext>) -> Engine {
+    let places = run.places();
+    let mut engine = bare(Resolver::new(&places.playbook, &places.project));
+    attach(&mut engine, run);
     engine
 }
 
@@ -65,14 +62,32 @@ pub fn load(engine: &Engine, path: &Path, shown: &str) -> Result<Playbook> {
 
 /// Parses the text of a playbook.
 pub fn parse(engine: &Engine, text: String, source: &str) -> Result<Playbook> {
-    let mut ast = engine.compile(&text).map_err(|error| parse_error(source, &error))?;
+    let mut ast = engine.compile(&text).map_err(|error| parse_error(source, &text, &error))?;
     ast.set_source(source);
     Ok(Playbook { source: source.to_owned(), text, ast })
 }
 
-/// A text that does not parse, with its place.
-pub fn parse_error(source: &str, error: &ParseError) -> Error {
-    convert::syntax_error(error.err_type()).at(convert::site(source, error.position()))
+/// The error of a text that does not parse, with its place.
+pub fn parse_error(source: &str, text: &str, error: &ParseError) -> Error {
+    let explained =
+        convert::syntax_error(error.err_type()).at(convert::site(source, error.position()));
+    // `if a and b`: Rhai only says that it expected something else at `and`.
+    let word = word_at(text, error.position());
+    match convert::foreign_word(word) {
+        Some(hint) if !explained.hints().contains(&hint) => explained.hint(hint),
+        _ => explained,
+    }
+}
+
+/// The word at a place of a text; empty if there is none.
+fn word_at(text: &str, position: Position) -> &str {
+    let line = position.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+    let start = line
+        .char_indices()
+        .nth(position.position().unwrap_or(1) - 1)
+        .map_or(line.len(), |(at, _)| at);
+    let rest = &line[start..];
+    &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]
 }
 
 /// Runs a playbook to its end, on a thread with room for deep calls.

@@ -59,6 +59,9 @@ pub fn on(
         total: chosen.total,
         limit: run.options().limit.clone(),
     });
+    for host in &chosen.ready {
+        host.state().expects();
+    }
     let work = Work {
         run: &run,
         engine: ctx.engine(),

@@ -17,14 +17,18 @@ pub mod call;
 pub mod catalog;
 pub mod context;
 pub mod convert;
+pub mod docs;
 pub mod engine;
 pub mod fan_out;
+pub mod handlers;
 pub mod host;
+pub mod lint;
 pub mod options;
 pub mod params;
 pub mod resolver;
 pub mod results;
 pub mod secret;
+pub mod template_vars;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -183,22 +183,31 @@ pub struct Problem {
 
 /// All parameters that `ast` declares, and what is wrong with others.
 pub fn declared(ast: &AST) -> (Declared, Vec<Problem>) {
-    let mut found = (Declared::default(), Vec::new());
-    let (declared, problems) = &mut found;
-    ast.walk(&mut |path| {
-        if let Some((call, position)) = call_of(path) {
-            let top = is_top_level(path) && in_body(ast, position);
-            let result =
-                if top { declare(declared, call, position) } else { misplaced(&call.name) };
-            if let Err(error) = result {
-                problems.push(Problem { position, error });
+    let (mut declared, mut problems) = (Declared::default(), Vec::new());
+    for statement in ast.statements() {
+        statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+            if let Some((call, position)) = call_of(path) {
+                let top = is_top_level(path);
+                let result = if top {
+                    declare(&mut declared, call, position)
+                } else {
+                    misplaced(&call.name)
+                };
+                problems.extend(result.err().map(|error| Problem { position, error }));
             }
+            true
+        });
+    }
+    // Rhai lets nobody into a function's body but by such a copy of the tree.
+    ast.clone_functions_only().walk(&mut |path: &[ASTNode]| {
+        if let Some((call, position)) = call_of(path) {
+            problems.extend(misplaced(&call.name).err().map(|error| Problem { position, error }));
         }
         true
     });
     declared.args.sort_by_key(|arg| arg.index);
-    check_indices(&declared.args, problems);
-    found
+    check_indices(&declared.args, &mut problems);
+    (declared, problems)
 }
 
 /// The call of `param`, `required_param` or `arg` that the walk stands on.
@@ -220,14 +229,6 @@ fn is_top_level(path: &[ASTNode]) -> bool {
             ASTNode::Stmt(Stmt::Var(..) | Stmt::Expr(..))
                 | ASTNode::Expr(Expr::Dot(..) | Expr::FnCall(..))
         )
-    })
-}
-
-/// Whether the position is among the statements of the file rather than in a function or closure.
-fn in_body(ast: &AST, position: Position) -> bool {
-    !ast.iter_fn_def().any(|function| {
-        let (start, end) = (function.body.start_position(), function.body.end_position());
-        !start.is_none() && !end.is_none() && start <= position && position <= end
     })
 }
 

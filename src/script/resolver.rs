@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use rust_embed::Embed;
 
-use super::context::lock;
+use super::context::{lock, run_of};
 use super::convert::{from_script, into_script, site};
 use super::engine::parse_error;
 use crate::error::{Error, Frame, Result};
@@ -19,9 +19,6 @@ use crate::suggest::did_you_mean;
 #[folder = "stdlib/"]
 #[include = "*.rhai"]
 struct BuiltIn;
-
-/// Told once for each built-in file that a user's file replaces.
-pub type Notes = Box<dyn Fn(String) + Send + Sync>;
 
 /// An importable file.
 #[derive(Debug, Clone)]
@@ -39,7 +36,6 @@ pub struct Resolver {
     roots: Vec<PathBuf>,
     loaded: Mutex<HashMap<String, Shared<Module>>>,
     told: Mutex<HashSet<String>>,
-    notes: Option<Notes>,
 }
 
 impl Resolver {
@@ -50,14 +46,7 @@ impl Resolver {
             roots: vec![dir, project.join("stdlib")],
             loaded: Mutex::default(),
             told: Mutex::default(),
-            notes: None,
         }
-    }
-
-    #[must_use]
-    pub fn with_notes(mut self, notes: Notes) -> Self {
-        self.notes = Some(notes);
-        self
     }
 
     /// The file that `import "path"` means.
@@ -117,13 +106,15 @@ impl Resolver {
 
     fn load(&self, engine: &Engine, path: &str) -> Result<Shared<Module>> {
         let found = self.find(path)?;
-        if found.overrides && lock(&self.told).insert(path.to_owned()) {
-            if let Some(notes) = &self.notes {
-                notes(format!("using {} instead of the built-in `{path}`", found.source));
-            }
+        if found.overrides
+            && lock(&self.told).insert(path.to_owned())
+            && let Some(run) = run_of(engine)
+        {
+            run.remark(format!("using {} instead of the built-in `{path}`", found.source));
         }
-        let mut ast =
-            engine.compile(&found.text).map_err(|error| parse_error(&found.source, &error))?;
+        let mut ast = engine
+            .compile(&found.text)
+            .map_err(|error| parse_error(&found.source, &found.text, &error))?;
         ast.set_source(found.source.as_str());
         Module::eval_ast_as_new(Scope::new(), &ast, engine)
             .map(Into::into)

@@ -14,6 +14,7 @@ mod packages;
 mod reboot;
 mod service;
 mod transfer;
+mod undo;
 mod user;
 mod writable;
 
@@ -31,5 +32,6 @@ pub use packages::{KeptPackages, Packages};
 pub use reboot::reboot;
 pub use service::{Service, ServiceState};
 pub use transfer::{Progress, Upload, download, hash_file};
+pub use undo::Undo;
 pub use user::User;
 pub use writable::{finish_stopped, finish_writable, start_stopped, start_writable};

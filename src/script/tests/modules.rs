@@ -52,7 +52,6 @@ fn a_syntax_error_in_an_imported_file_has_its_own_place() {
     assert_snapshot!(stage.error("\nimport \"bad\" as b;"), @r#"
     bad.rhai:1:7: expected `)` to close the parameters list of function 'a' (playbook)
       in import "bad", called at play.rhai:2:8
-      hint: Is the word before it one of another language, or a `;` missing on the line above?
     "#);
 }
 
@@ -109,4 +108,21 @@ fn constants_reach_functions_and_closures() {
         on(hosts("server"), |host| print(`${lib::SIZE} ${lib::size()} ${mine()} ${MINE}`));
     "#;
     assert_snapshot!(stage.prints(script), @"rpi40: 3 3 4 4");
+}
+
+#[test]
+fn an_imported_file_is_evaluated_once_for_all_hosts() {
+    let stage = Stage::default()
+        .file("lib.rhai", "print(\"evaluated\");\nfn one() { 1 }")
+        .file("other.rhai", "import \"lib\" as lib;\nfn two() { lib::one() + 1 }");
+    let script = r#"
+        import "lib" as lib;
+        import "other" as other;
+        print("top");
+        on(hosts("all"), |host| lib::one() + other::two());
+    "#;
+    assert_snapshot!(stage.prints(script), @r"
+    evaluated
+    top
+    ");
 }

@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use pirun_lab::{Lab, Node, Result};
 
 fn main() -> Result<()> {
-    let counts: Vec<usize> = std::env::args()
-        .skip(1)
-        .filter_map(|word| word.parse().ok())
-        .collect();
+    let counts: Vec<usize> =
+        std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let count = |number: usize, default| counts.get(number).copied().unwrap_or(default);
     // What is built once is not what is measured.
     Lab::start()?.card_node("first")?;
@@ -36,10 +34,7 @@ fn measure(
         "  CPU: {each:.3} s each, {:.3} s of that the lab's own",
         lab_cpu.as_secs_f64() / count as f64
     );
-    println!(
-        "  memory: {} MiB",
-        memory.saturating_sub(available_memory()?) >> 10
-    );
+    println!("  memory: {} MiB", memory.saturating_sub(available_memory()?) >> 10);
     let clock = Instant::now();
     drop(lab);
     println!("  gone after {:.2} s", clock.elapsed().as_secs_f64());
@@ -49,27 +44,14 @@ fn measure(
 /// In KiB.
 fn available_memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap_or_default();
     Ok(line.trim_end_matches("kB").trim().parse()?)
 }
 
 /// CPU time of this process and of its children that have ended.
 fn own_cpu() -> Result<Duration> {
     let text = fs::read_to_string("/proc/self/stat")?;
-    let fields = text
-        .rsplit(") ")
-        .next()
-        .unwrap_or_default()
-        .split(' ')
-        .skip(11)
-        .take(4);
-    let ticks: u64 = fields
-        .map(|field| field.parse::<u64>().unwrap_or_default())
-        .sum();
-    Ok(Duration::from_millis(
-        ticks * 1000 / rustix::param::clock_ticks_per_second(),
-    ))
+    let fields = text.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(4);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap_or_default()).sum();
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }

@@ -51,10 +51,7 @@ impl Disk {
         let numbers = (0..=partitions.len())
             .map(|number| device_number(&name, number))
             .collect::<Result<_>>()?;
-        Ok(Self {
-            _device: device,
-            numbers,
-        })
+        Ok(Self { _device: device, numbers })
     }
 }
 
@@ -73,10 +70,7 @@ struct LoopConfig {
 }
 
 fn attach_loop(file: &OwnedFd) -> Result<(File, String)> {
-    let control = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/loop-control");
+    let control = File::options().read(true).write(true).open("/dev/loop-control");
     let control =
         control.context("open /dev/loop-control: card nodes need loop devices, and real root")?;
     let deadline = Instant::now() + PATIENCE;
@@ -157,12 +151,7 @@ fn add_partition(device: &File, number: c_int, partition: &Partition) -> Result<
         names: [0; 128],
     };
     let length = size_of::<BlkpgPartition>().try_into()?;
-    let argument = BlkpgArgument {
-        operation: BLKPG_ADD_PARTITION,
-        flags: 0,
-        length,
-        data: &data,
-    };
+    let argument = BlkpgArgument { operation: BLKPG_ADD_PARTITION, flags: 0, length, data: &data };
     // Safety: both structures are the kernel's own, and both live until the call is over.
     Ok(unsafe { ioctl(device, Setter::<BLKPG, _>::new(argument)) }?)
 }
@@ -173,10 +162,8 @@ fn device_number(disk: &str, partition: usize) -> Result<u64> {
         number => format!("/sys/block/{disk}/{disk}p{number}/dev"),
     };
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let (major, minor) = text
-        .trim()
-        .split_once(':')
-        .with_context(|| format!("{path} holds {text:?}"))?;
+    let (major, minor) =
+        text.trim().split_once(':').with_context(|| format!("{path} holds {text:?}"))?;
     Ok(makedev(major.parse()?, minor.parse()?))
 }
 
@@ -195,11 +182,7 @@ pub fn wait_unused(device: &Path) -> Result<()> {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
             Err(error) => return Err(error).with_context(|| format!("open {}", device.display())),
         }
-        ensure!(
-            start.elapsed() < PATIENCE,
-            "{} stays in use",
-            device.display()
-        );
+        ensure!(start.elapsed() < PATIENCE, "{} stays in use", device.display());
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -208,11 +191,6 @@ pub fn wait_unused(device: &Path) -> Result<()> {
 pub fn shut_down_ext4(dir: &Path) -> Result<()> {
     let file = File::open(dir).with_context(|| format!("open {}", dir.display()))?;
     // Safety: the kernel reads one integer.
-    unsafe {
-        ioctl(
-            &file,
-            Setter::<EXT4_IOC_SHUTDOWN, _>::new(EXT4_GOING_FLAGS_NOLOGFLUSH),
-        )
-    }
-    .with_context(|| format!("shut down the file system at {}", dir.display()))
+    unsafe { ioctl(&file, Setter::<EXT4_IOC_SHUTDOWN, _>::new(EXT4_GOING_FLAGS_NOLOGFLUSH)) }
+        .with_context(|| format!("shut down the file system at {}", dir.display()))
 }

@@ -50,13 +50,9 @@ impl Board<'_> {
     /// Boots the node and stays until its first process ends. `running` is told that one's id.
     pub fn boot(&self, running: impl FnOnce(u32) + Send) -> Result<End> {
         in_thread(|| {
-            let mut init = self
-                .start()
-                .with_context(|| format!("boot {}", self.name))?;
+            let mut init = self.start().with_context(|| format!("boot {}", self.name))?;
             // The node's namespaces, and with them its mounts, must end with its own processes.
-            [self.hub.mounts(), self.hub.network()]
-                .into_iter()
-                .try_for_each(Namespace::enter)?;
+            [self.hub.mounts(), self.hub.network()].into_iter().try_for_each(Namespace::enter)?;
             running(init.id());
             let status = init.wait()?;
             self.log(&format!("first process ended: {status}"));
@@ -66,38 +62,21 @@ impl Board<'_> {
 
     fn start(&self) -> Result<std::process::Child> {
         unshare(New::FS | New::NEWNS | New::NEWNET | New::NEWUTS | New::NEWIPC)?;
-        mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         let kernel = self.medium.boot_loader().context("boot loader")?;
         self.log(&format!("boot from {}", kernel.root));
         self.connect()?;
         let root = self.dir.join("root");
         fs::create_dir_all(&root)?;
         let devices = self.make_devices(&kernel)?;
-        tree::write(
-            &devices.join(".cmdline"),
-            format!("{}\n", kernel.cmdline),
-            0o444,
-        )?;
+        tree::write(&devices.join(".cmdline"), format!("{}\n", kernel.cmdline), 0o444)?;
         // Mounted while the node's devices lie in /dev, a file system is known by its device's name in the node.
         mount_move(&devices, "/dev")?;
         self.medium.mount(&kernel, &root)?;
         mount_move("/dev", root.join("dev"))?;
-        mount(
-            "tmpfs",
-            root.join("dev/shm"),
-            "tmpfs",
-            MountFlags::empty(),
-            c"mode=1777",
-        )?;
+        mount("tmpfs", root.join("dev/shm"), "tmpfs", MountFlags::empty(), c"mode=1777")?;
         mount("sysfs", root.join("sys"), "sysfs", MountFlags::RDONLY, c"").context("mount /sys")?;
-        let name = if self.medium.is_warm() {
-            self.name
-        } else {
-            "localhost"
-        };
+        let name = if self.medium.is_warm() { self.name } else { "localhost" };
         rustix::system::sethostname(name.as_bytes())?;
         unshare(New::NEWPID)?;
         self.spawn_init(root)
@@ -105,8 +84,7 @@ impl Board<'_> {
 
     fn connect(&self) -> Result<()> {
         let [_, _, c, d] = self.address.octets();
-        self.hub
-            .plug_in(self.plug, &format!("b8:27:eb:00:{c:02x}:{d:02x}"))?;
+        self.hub.plug_in(self.plug, &format!("b8:27:eb:00:{c:02x}:{d:02x}"))?;
         for device in ["default", "eth0"] {
             // Duplicate address detection would hold up `ifup` for seconds. No such file: no IPv6, no detection.
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{device}/accept_dad"), "0");
@@ -130,21 +108,10 @@ impl Board<'_> {
     fn make_devices(&self, kernel: &Kernel) -> Result<PathBuf> {
         let dir = self.dir.join("dev");
         fs::create_dir_all(&dir)?;
-        mount(
-            "dev",
-            &dir,
-            "tmpfs",
-            MountFlags::empty(),
-            c"mode=755,size=1m",
-        )?;
+        mount("dev", &dir, "tmpfs", MountFlags::empty(), c"mode=755,size=1m")?;
         let null = (1, 3);
         // A console, a terminal and a kernel log that swallow everything: OpenRC would make the host's.
-        let sinks = [
-            ("null", null),
-            ("console", null),
-            ("tty1", null),
-            ("kmsg", null),
-        ];
+        let sinks = [("null", null), ("console", null), ("tty1", null), ("kmsg", null)];
         let others = [
             ("zero", (1, 5)),
             ("full", (1, 7)),
@@ -175,18 +142,12 @@ impl Board<'_> {
     }
 
     fn spawn_init(&self, root: PathBuf) -> Result<std::process::Child> {
-        let console = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("console.log"))?;
+        let console =
+            File::options().create(true).append(true).open(self.dir.join("console.log"))?;
         let members = self.cgroup.map(Cgroup::members).transpose()?;
         let mut init = Command::new("/sbin/init");
-        init.env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("TERM", "linux");
-        init.stdin(Stdio::null())
-            .stdout(console.try_clone()?)
-            .stderr(console);
+        init.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TERM", "linux");
+        init.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         let root = std::ffi::CString::new(root.into_os_string().into_encoded_bytes())?;
         // Safety: system calls only, on strings that are there already.
         #[allow(unsafe_code)]
@@ -205,10 +166,7 @@ impl Board<'_> {
     /// Adds a line to the node's console log.
     pub fn log(&self, line: &str) {
         use io::Write as _;
-        let console = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("console.log"));
+        let console = File::options().create(true).append(true).open(self.dir.join("console.log"));
         // A log that cannot be written is no reason to stop a node.
         let _ = console.and_then(|mut console| writeln!(console, "lab: {line}"));
     }
@@ -232,11 +190,7 @@ fn make_device(dir: &Path, name: &str, kind: FileType, device: u64) -> Result<()
         Ok(()) => Ok(rustix::fs::chmod(&path, mode)?),
         // In a user namespace devices cannot be made, but the host's can be shown.
         Err(rustix::io::Errno::PERM) => {
-            let source = if ["console", "tty1", "kmsg"].contains(&name) {
-                "null"
-            } else {
-                name
-            };
+            let source = if ["console", "tty1", "kmsg"].contains(&name) { "null" } else { name };
             File::create(&path)?;
             mount_bind(Path::new("/dev").join(source), &path)
                 .with_context(|| format!("bind /dev/{source}"))
@@ -267,11 +221,7 @@ fn become_init(root: &std::ffi::CStr) -> io::Result<()> {
     mount_bind(c"proc/sys/net", c"proc/sys/net")?;
     mount_remount(c"proc/sys", MountFlags::BIND | MountFlags::RDONLY, c"")?;
     if mount_bind(c"proc/sysrq-trigger", c"proc/sysrq-trigger").is_ok() {
-        mount_remount(
-            c"proc/sysrq-trigger",
-            MountFlags::BIND | MountFlags::RDONLY,
-            c"",
-        )?;
+        mount_remount(c"proc/sysrq-trigger", MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     rustix::process::pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;

@@ -39,10 +39,7 @@ mod tests {
     #[test]
     fn a_slot_nobody_confirms_is_left_after_two_tries() {
         for order in [ByteOrder::Little, ByteOrder::Big] {
-            assert_eq!(
-                boots(Vec::new(), order, 5),
-                [(2, 1), (2, 2), (3, 0), (3, 1), (3, 2)]
-            );
+            assert_eq!(boots(Vec::new(), order, 5), [(2, 1), (2, 2), (3, 0), (3, 1), (3, 2)]);
         }
     }
 
@@ -50,14 +47,8 @@ mod tests {
     fn the_wrong_byte_order_counts_as_damage() {
         let mut record = Record::default_over(&[]);
         record.set(0, 3);
-        assert_eq!(
-            turn(&record.bytes(ByteOrder::Big), ByteOrder::Big).partition(),
-            3
-        );
-        assert_eq!(
-            turn(&record.bytes(ByteOrder::Big), ByteOrder::Little).partition(),
-            2
-        );
+        assert_eq!(turn(&record.bytes(ByteOrder::Big), ByteOrder::Big).partition(), 3);
+        assert_eq!(turn(&record.bytes(ByteOrder::Big), ByteOrder::Little).partition(), 2);
     }
 
     #[test]

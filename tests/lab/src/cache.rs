@@ -29,12 +29,7 @@ impl Key {
     }
 
     fn digits(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .take(10)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        self.0.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -68,19 +63,14 @@ impl Cache {
         let lock_path = self.dir.join(format!("{name}.lock"));
         let lock =
             File::create(&lock_path).with_context(|| format!("create {}", lock_path.display()))?;
-        lock.lock()
-            .with_context(|| format!("lock {}", lock_path.display()))?;
+        lock.lock().with_context(|| format!("lock {}", lock_path.display()))?;
         if done.exists() {
             return Ok(done);
         }
-        let partial = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .tempdir_in(&self.dir)?;
+        let partial =
+            tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(&self.dir)?;
         // mkdtemp makes it 0700, but a root directory in here must be everybody's.
-        fs::set_permissions(
-            partial.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )?;
+        fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         build(partial.path()).with_context(|| format!("build the lab's {name}"))?;
         fs::rename(partial.path(), &done)
             .with_context(|| format!("rename to {}", done.display()))?;

@@ -36,12 +36,7 @@ impl Card {
         let image = in_memory(template)?;
         let disk = Disk::attach(&image, &PARTITIONS)?;
         fs::create_dir(dir.join("card"))?;
-        let card = Self {
-            image,
-            disk,
-            dir: dir.to_owned(),
-            order,
-        };
+        let card = Self { image, disk, dir: dir.to_owned(), order };
         for (name, number) in card.devices() {
             mknodat(
                 CWD,
@@ -58,10 +53,7 @@ impl Card {
     pub fn with_data<T: Send>(&self, work: impl FnOnce(&Path) -> Result<T> + Send) -> Result<T> {
         in_thread(|| {
             unshare(New::FS | New::NEWNS)?;
-            mount_change(
-                "/",
-                MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-            )?;
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
             self.with_partition(4, work)
         })
     }
@@ -95,19 +87,12 @@ impl Medium for Card {
             Ok(record)
         })?;
         let root = partition(record.partition().into());
-        Ok(Kernel {
-            cmdline: format!("{CMDLINE} root=/dev/{root}"),
-            root,
-        })
+        Ok(Kernel { cmdline: format!("{CMDLINE} root=/dev/{root}"), root })
     }
 
     fn devices(&self) -> Vec<(String, u64)> {
         let name = |number| {
-            if number == 0 {
-                "mmcblk0".to_owned()
-            } else {
-                partition(number)
-            }
+            if number == 0 { "mmcblk0".to_owned() } else { partition(number) }
         };
         self.disk
             .numbers
@@ -129,9 +114,7 @@ impl Medium for Card {
 
     fn lose_unwritten(&self, root: &Path) -> Result<()> {
         // Data first: it is what is being written. What is not mounted yet, or not any more, has nothing to lose.
-        ["data", "uboot", ""]
-            .iter()
-            .try_for_each(|path| shut_down_ext4(&root.join(path)))
+        ["data", "uboot", ""].iter().try_for_each(|path| shut_down_ext4(&root.join(path)))
     }
 
     fn image(&self) -> Option<PathBuf> {

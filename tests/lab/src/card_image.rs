@@ -21,26 +21,10 @@ const MIB: u64 = 1 << 20;
 /// Boot, root A, root B, data: aligned to 4 MiB, small where real cards are large. The boot partition has FAT's type
 /// but holds ext4, as not every kernel has FAT.
 pub const PARTITIONS: [Partition; 4] = [
-    Partition {
-        start: 4 * MIB,
-        length: 16 * MIB,
-        kind: 0x0c,
-    },
-    Partition {
-        start: 20 * MIB,
-        length: 128 * MIB,
-        kind: 0x83,
-    },
-    Partition {
-        start: 148 * MIB,
-        length: 128 * MIB,
-        kind: 0x83,
-    },
-    Partition {
-        start: 276 * MIB,
-        length: 128 * MIB,
-        kind: 0x83,
-    },
+    Partition { start: 4 * MIB, length: 16 * MIB, kind: 0x0c },
+    Partition { start: 20 * MIB, length: 128 * MIB, kind: 0x83 },
+    Partition { start: 148 * MIB, length: 128 * MIB, kind: 0x83 },
+    Partition { start: 276 * MIB, length: 128 * MIB, kind: 0x83 },
 ];
 
 /// What a slot's file system is made with; smaller than the slot, as real ones are.
@@ -56,10 +40,7 @@ pub fn template(cache: &Cache, userland: &Userland, layout: Layout) -> Result<Pa
         let scratch = tempfile::tempdir()?;
         let root = scratch.path().join("root.ext4");
         root_image(userland, layout, &root, |_| Ok(()))?;
-        let (boot, data) = (
-            scratch.path().join("boot.ext4"),
-            scratch.path().join("data.ext4"),
-        );
+        let (boot, data) = (scratch.path().join("boot.ext4"), scratch.path().join("data.ext4"));
         make_ext4(&boot, PARTITIONS[0].length, "BOOT", None)?;
         make_ext4(&data, PARTITIONS[3].length, "data", None)?;
         let card = File::create(dir.join("sdcard.img"))?;
@@ -91,9 +72,7 @@ pub fn root_image(
 }
 
 fn make_ext4(path: &Path, size: u64, label: &str, content: Option<&Path>) -> Result<()> {
-    File::create(path)
-        .with_context(|| format!("create {}", path.display()))?
-        .set_len(size)?;
+    File::create(path).with_context(|| format!("create {}", path.display()))?.set_len(size)?;
     let mut mkfs = Command::new("mkfs.ext4");
     // Nothing is left for the kernel to do in the background when it is mounted.
     mkfs.env("PATH", path_with_sbin()).args([
@@ -136,9 +115,5 @@ fn copy_sparse(mut from: &File, mut to: &File, offset: u64) -> Result<()> {
 /// A file that programs can open by path while it is open here.
 pub fn path_of(file: &OwnedFd) -> PathBuf {
     use std::os::fd::AsRawFd;
-    PathBuf::from(format!(
-        "/proc/{}/fd/{}",
-        std::process::id(),
-        file.as_raw_fd()
-    ))
+    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
 }

@@ -31,12 +31,9 @@ impl Cgroup {
     pub fn cpu_time(&self) -> Result<Duration> {
         let path = self.dir.join("cpu.stat");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let usage = text
-            .lines()
-            .find_map(|line| line.strip_prefix("usage_usec "));
-        let microseconds = usage
-            .and_then(|value| value.parse().ok())
-            .context("no usage_usec in cpu.stat")?;
+        let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        let microseconds =
+            usage.and_then(|value| value.parse().ok()).context("no usage_usec in cpu.stat")?;
         Ok(Duration::from_micros(microseconds))
     }
 }
@@ -60,9 +57,7 @@ pub fn reap() {
     let Some(all) = lab_dir("") else { return };
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .split_once('-')
-            .and_then(|(pid, _)| pid.parse::<u32>().ok());
+        let owner = name.split_once('-').and_then(|(pid, _)| pid.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             remove_tree(&entry.path());
         }

@@ -16,8 +16,8 @@ use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::ioctl::{Updater, ioctl};
 
+use crate::lanes::timespec;
 use crate::namespaces::{Namespace, inside};
-use crate::relay::timespec;
 
 /// Frames on the wire in one direction before further ones are lost, as on a router's queue.
 const QUEUE: usize = 8192;
@@ -41,29 +41,19 @@ impl Cable {
     /// Makes a cable between two new network devices of those names.
     pub fn between(network: &Namespace, names: [&str; 2], one_way: Duration) -> Result<Self> {
         let ends = inside(&[network], || Ok([tap(names[0])?, tap(names[1])?]))?;
-        let (nanoseconds, ended) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
+        let (nanoseconds, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (its_delay, its_end) = (Arc::clone(&nanoseconds), Arc::clone(&ended));
         let thread = thread::Builder::new()
             .name("cable".into())
             .spawn(move || carry(&ends, &its_delay, &its_end))?;
-        let cable = Self {
-            one_way: nanoseconds,
-            ended,
-            thread: Some(thread),
-        };
+        let cable = Self { one_way: nanoseconds, ended, thread: Some(thread) };
         cable.set(one_way);
         Ok(cable)
     }
 
     /// Changes the delay of frames sent from now on.
     pub fn set(&self, one_way: Duration) {
-        self.one_way.store(
-            one_way.as_nanos().try_into().unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.one_way.store(one_way.as_nanos().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -88,18 +78,10 @@ struct InterfaceRequest {
 /// A new Ethernet device in the calling thread's network namespace, whose frames are read and written here.
 fn tap(name: &str) -> Result<File> {
     let mut options = File::options();
-    options
-        .read(true)
-        .write(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let file = options
-        .open("/dev/net/tun")
-        .context("open /dev/net/tun, which a longer cable needs")?;
-    let mut request = InterfaceRequest {
-        name: [0; 16],
-        flags: IFF_TAP | IFF_NO_PI,
-        rest: [0; 22],
-    };
+    options.read(true).write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let file =
+        options.open("/dev/net/tun").context("open /dev/net/tun, which a longer cable needs")?;
+    let mut request = InterfaceRequest { name: [0; 16], flags: IFF_TAP | IFF_NO_PI, rest: [0; 22] };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     // Safety: the request is the structure the kernel expects, and it keeps no reference to it.
     unsafe { ioctl(&file, Updater::<TUNSETIFF, _>::new(&mut request)) }

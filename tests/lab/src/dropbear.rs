@@ -11,20 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::fetch::{debian_packages, output};
 
-const PACKAGES: [&str; 7] = [
-    "dropbear-bin",
-    "libc6",
-    "libcrypt1",
-    "libgmp10",
-    "libtomcrypt1",
-    "libtommath1",
-    "zlib1g",
-];
-const PROGRAMS: [&str; 3] = [
-    "usr/sbin/dropbear",
-    "usr/bin/dropbearkey",
-    "usr/bin/dbclient",
-];
+const PACKAGES: [&str; 7] =
+    ["dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g"];
+const PROGRAMS: [&str; 3] = ["usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient"];
 const LIBRARIES: [&str; 6] = [
     "libc.so.6",
     "libcrypt.so.1",
@@ -33,8 +22,14 @@ const LIBRARIES: [&str; 6] = [
     "libtommath.so.1",
     "libz.so.1",
 ];
-const LOADER: &str = "ld-linux-x86-64.so.2";
-const LIBRARY_DIR: &str = "lib/x86_64-linux-gnu";
+/// Where the programs look for their loader and for libraries.
+#[cfg(target_arch = "x86_64")]
+const PLACES: [&str; 3] = ["lib64", "ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu"];
+#[cfg(target_arch = "aarch64")]
+const PLACES: [&str; 3] = ["lib", "ld-linux-aarch64.so.1", "lib/aarch64-linux-gnu"];
+const LOADER_DIR: &str = PLACES[0];
+const LOADER: &str = PLACES[1];
+const LIBRARY_DIR: &str = PLACES[2];
 
 /// Downloads the packages; the tree they were unpacked to.
 pub fn obtain(cache: &Cache) -> Result<PathBuf> {
@@ -51,11 +46,8 @@ pub fn install(packages: &Path, root: &Path) -> Result<()> {
     for library in LIBRARIES {
         copy_program(&library_in(packages, library)?, &libraries.join(library))?;
     }
-    fs::create_dir_all(root.join("lib64"))?;
-    copy_program(
-        &library_in(packages, LOADER)?,
-        &root.join("lib64").join(LOADER),
-    )
+    fs::create_dir_all(root.join(LOADER_DIR))?;
+    copy_program(&library_in(packages, LOADER)?, &root.join(LOADER_DIR).join(LOADER))
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<()> {
@@ -65,12 +57,8 @@ fn copy_program(from: &Path, to: &Path) -> Result<()> {
 
 /// Debian moved its libraries below /usr with release 13.
 fn library_in(packages: &Path, name: &str) -> Result<PathBuf> {
-    let places = [LIBRARY_DIR, "usr/lib/x86_64-linux-gnu"];
-    match places
-        .iter()
-        .map(|place| packages.join(place).join(name))
-        .find(|path| path.exists())
-    {
+    let places = [LIBRARY_DIR.to_owned(), format!("usr/{LIBRARY_DIR}")];
+    match places.iter().map(|place| packages.join(place).join(name)).find(|path| path.exists()) {
         Some(path) => Ok(path),
         None => bail!("{name} is in none of Debian's packages {PACKAGES:?}"),
     }
@@ -79,7 +67,7 @@ fn library_in(packages: &Path, name: &str) -> Result<PathBuf> {
 /// Writes a new ed25519 host key to `file`; its public half as `ssh-ed25519 AAAA…`.
 pub fn make_host_key(root: &Path, file: &Path) -> Result<String> {
     let printed = output(
-        Command::new(root.join("lib64").join(LOADER))
+        Command::new(root.join(LOADER_DIR).join(LOADER))
             .arg("--library-path")
             .arg(root.join(LIBRARY_DIR))
             .arg(root.join("usr/bin/dropbearkey"))

@@ -25,19 +25,11 @@ impl Overlay {
         for name in ["upper", "work", "boot"] {
             fs::create_dir(dir.join(name))?;
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            layers,
-            run_state,
-        })
+        Ok(Self { dir: dir.to_owned(), layers, run_state })
     }
 
     fn options(&self) -> Result<std::ffi::CString> {
-        let lower: Vec<_> = self
-            .layers
-            .iter()
-            .map(|layer| layer.display().to_string())
-            .collect();
+        let lower: Vec<_> = self.layers.iter().map(|layer| layer.display().to_string()).collect();
         let dir = self.dir.display();
         Ok(std::ffi::CString::new(format!(
             "lowerdir={},upperdir={dir}/upper,workdir={dir}/work",
@@ -48,10 +40,7 @@ impl Overlay {
 
 impl Medium for Overlay {
     fn boot_loader(&self) -> Result<Kernel> {
-        Ok(Kernel {
-            cmdline: CMDLINE.to_owned(),
-            root: "mmcblk0p2".to_owned(),
-        })
+        Ok(Kernel { cmdline: CMDLINE.to_owned(), root: "mmcblk0p2".to_owned() })
     }
 
     fn devices(&self) -> Vec<(String, u64)> {
@@ -60,14 +49,8 @@ impl Medium for Overlay {
 
     fn mount(&self, _kernel: &Kernel, root: &Path) -> Result<()> {
         let options = self.options()?;
-        mount(
-            "/dev/root",
-            root,
-            "overlay",
-            MountFlags::RDONLY,
-            options.as_c_str(),
-        )
-        .context("mount the overlay")?;
+        mount("/dev/root", root, "overlay", MountFlags::RDONLY, options.as_c_str())
+            .context("mount the overlay")?;
         let data = self.dir.join("data");
         for (from, to) in [
             (data.clone(), "data"),
@@ -78,19 +61,9 @@ impl Medium for Overlay {
             mount_bind(&from, root.join(to)).with_context(|| format!("bind {}", from.display()))?;
         }
         mount_bind(self.dir.join("boot"), root.join("uboot"))?;
-        mount_remount(
-            root.join("uboot"),
-            MountFlags::BIND | MountFlags::RDONLY,
-            c"",
-        )?;
+        mount_remount(root.join("uboot"), MountFlags::BIND | MountFlags::RDONLY, c"")?;
         for (path, options) in [("run", c"mode=755"), ("tmp", c"mode=1777")] {
-            mount(
-                "tmpfs",
-                root.join(path),
-                "tmpfs",
-                MountFlags::empty(),
-                options,
-            )?;
+            mount("tmpfs", root.join(path), "tmpfs", MountFlags::empty(), options)?;
         }
         match &self.run_state {
             Some(state) => tree::copy(state, &root.join("run")),

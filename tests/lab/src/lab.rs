@@ -113,21 +113,17 @@ impl Lab {
         Ok(path)
     }
 
-    /// The nodes started so far, by name.
+    /// The nodes started so far, by name: `rpi9` before `rpi10`.
     pub fn nodes(&self) -> Vec<Node> {
-        self.lock_nodes().values().cloned().collect()
+        let mut nodes: Vec<Node> = self.lock_nodes().values().cloned().collect();
+        nodes.sort_by(|a, b| (a.name().len(), a.name()).cmp(&(b.name().len(), b.name())));
+        nodes
     }
 
     /// A node started before.
     pub fn find(&self, name: &str) -> Result<Node> {
         let nodes = self.lock_nodes();
-        let names = || {
-            nodes
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let names = || nodes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         nodes
             .get(name)
             .cloned()
@@ -144,10 +140,7 @@ impl Lab {
     /// `ssh` to a node, as root by key, host key checked.
     pub fn ssh(&self, node: &Node) -> Command {
         let mut command = self.command("ssh");
-        command
-            .arg("-F")
-            .arg(self.operator.config())
-            .arg(node.name());
+        command.arg("-F").arg(self.operator.config()).arg(node.name());
         command
     }
 
@@ -190,20 +183,14 @@ impl Lab {
 
     /// Lets another key (a line of `authorized_keys`) log in on nodes started from now on.
     pub fn authorize(&self, public_key: &str) {
-        let mut keys = self
-            .authorized_keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.push_str(public_key.trim_end());
         keys.push('\n');
     }
 
     /// What goes into a node's `authorized_keys`.
     pub(crate) fn authorized_keys(&self) -> String {
-        self.authorized_keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.authorized_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A word no other lab alive has.
@@ -214,20 +201,15 @@ impl Lab {
     /// An inventory of all nodes in Ansible's YAML form: the first is the server, the others are agents.
     pub fn inventory(&self) -> String {
         let host = |node: &Node| {
-            format!(
-                "        {}:\n          ansible_host: {}\n",
-                node.name(),
-                node.address()
-            )
+            format!("        {}:\n          ansible_host: {}\n", node.name(), node.address())
         };
         let nodes = self.nodes();
         let (server, agents) = nodes.split_at(nodes.len().min(1));
         let group = |name, hosts: &[Node]| match hosts {
             [] => String::new(),
-            hosts => format!(
-                "    {name}:\n      hosts:\n{}",
-                hosts.iter().map(host).collect::<String>()
-            ),
+            hosts => {
+                format!("    {name}:\n      hosts:\n{}", hosts.iter().map(host).collect::<String>())
+            }
         };
         format!(
             "all:\n  vars:\n    ansible_user: root\n  children:\n{}{}",
@@ -288,10 +270,7 @@ fn in_parallel<I: Sync, T: Send>(
                     .and_then(|n| Some((n, items.get(n)?)))
                 {
                     let result = work(item);
-                    results
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((number, result));
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
                 }
             });
         }

@@ -19,7 +19,7 @@
 //! the process takes nodes, network and file systems away.
 //!
 //! How the files hang together: [`Lab`] (`lab`) owns the [`Hub`] (`hub`: network and mounts), starts a [`Node`]
-//! (`node`: its power supply) on a medium (`fast`, `card`), which `boot` turns into a running system. What nodes are
+//! (`node`; `supply` is its power) on a medium (`fast`, `card`), which `boot` turns into a running system. What nodes are
 //! made of comes from `userland`, through `fetch` and `cache`.
 
 mod blockdev;
@@ -36,15 +36,18 @@ mod fetch;
 mod files;
 mod hub;
 mod lab;
+mod lanes;
 mod mbr;
 mod medium;
 mod namespaces;
 mod node;
+mod packages;
 mod plan;
 mod relay;
 pub mod rootless;
 mod rundir;
 mod ssh;
+mod supply;
 mod tree;
 mod uboot_env;
 mod userland;

@@ -37,10 +37,7 @@ impl Namespace {
         // Safety: one system call between fork and exec, no allocation.
         unsafe {
             command.pre_exec(move || {
-                Ok(rustix::thread::move_into_link_name_space(
-                    namespace.as_fd(),
-                    None,
-                )?)
+                Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?)
             })
         };
     }
@@ -63,10 +60,7 @@ pub fn enter_namespace(path: &std::path::Path) -> Result<()> {
 /// caller.
 pub fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
-        scope
-            .spawn(work)
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -77,9 +71,7 @@ pub fn inside<T: Send>(
 ) -> Result<T> {
     in_thread(|| {
         unshare(UnshareFlags::FS)?;
-        namespaces
-            .iter()
-            .try_for_each(|namespace| namespace.enter())?;
+        namespaces.iter().try_for_each(|namespace| namespace.enter())?;
         work()
     })
 }

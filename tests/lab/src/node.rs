@@ -1,132 +1,51 @@
-//! A node and its power supply: a thread that boots it, and boots it again when it asks for that.
+//! A node, as tests see it.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 
-use crate::boot::{Board, End};
-use crate::cgroup::Cgroup;
-use crate::hub::{Hub, Wire};
-use crate::medium::Medium;
-use crate::namespaces::{Kind, inside_process};
+use crate::hub::Wire;
+use crate::namespaces::{Kind, inside, inside_process};
 use crate::rootless;
+use crate::supply::{Parts, State, Supply, Wanted};
 
 /// For everything that takes as long as it takes: a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Boots in a row that never got anywhere, before the power supply gives up.
-const HOPELESS: u32 = 12;
-
 /// A Raspberry Pi of the lab. Clones are handles to the same one; it is taken away with its [`Lab`](crate::Lab).
 #[derive(Clone)]
-pub struct Node(Arc<Inner>);
-
-struct Inner {
-    name: String,
-    address: Ipv4Addr,
-    host_key: String,
-    plug: String,
-    dir: PathBuf,
-    hub: Hub,
-    medium: Box<dyn Medium>,
-    cgroup: Option<Cgroup>,
-    state: Mutex<State>,
-    changed: Condvar,
-    supply: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct State {
-    wanted: Wanted,
-    running: Option<Running>,
-    boots: u32,
-    failed_boots: u32,
-    failure: Option<String>,
-}
-
-/// A node's first process.
-#[derive(Clone)]
-struct Running {
-    pid: u32,
-    process: Arc<OwnedFd>,
-    /// Processes that the lab itself started in the node to look at it.
-    probes: Arc<Mutex<u32>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    On,
-    Off,
-    Gone,
-}
-
-/// What a node is made of.
-pub struct Parts {
-    pub name: String,
-    pub address: Ipv4Addr,
-    pub host_key: String,
-    pub dir: PathBuf,
-    pub hub: Hub,
-    pub medium: Box<dyn Medium>,
-    pub cgroup: Option<Cgroup>,
-}
+pub struct Node(Arc<Supply>);
 
 impl Node {
     /// Puts it under power.
     pub(crate) fn start(parts: Parts) -> Result<Self> {
-        let [_, _, c, d] = parts.address.octets();
-        let state = State {
-            wanted: Wanted::On,
-            running: None,
-            boots: 0,
-            failed_boots: 0,
-            failure: None,
-        };
-        let inner = Arc::new(Inner {
-            plug: format!("plug{c}.{d}"),
-            name: parts.name,
-            address: parts.address,
-            host_key: parts.host_key,
-            dir: parts.dir,
-            hub: parts.hub,
-            medium: parts.medium,
-            cgroup: parts.cgroup,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            supply: Mutex::new(None),
-        });
-        let supplied = Arc::clone(&inner);
-        let thread = thread::Builder::new()
-            .name(inner.name.clone())
-            .spawn(move || supplied.supply_power())?;
-        *inner.supply.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(Self(inner))
+        Ok(Self(Supply::start(parts)?))
     }
 
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.parts.name
     }
 
     pub fn address(&self) -> Ipv4Addr {
-        self.0.address
+        self.0.parts.address
     }
 
     /// The line of a `known_hosts` file for this node, without the line's end.
     pub fn host_key(&self) -> String {
-        format!("{},{} {}", self.0.name, self.0.address, self.0.host_key)
+        format!("{},{} {}", self.0.parts.name, self.0.parts.address, self.0.parts.host_key)
     }
 
     /// The public half of the node's host key: `ssh-ed25519 AAAA…`.
     pub fn public_host_key(&self) -> &str {
-        &self.0.host_key
+        &self.0.parts.host_key
     }
 
     /// The node's root directory as the kernel shows it from outside; no such path while the node is off. Many links
@@ -135,7 +54,7 @@ impl Node {
     pub fn root(&self) -> PathBuf {
         match &self.0.state().running {
             Some(running) => PathBuf::from(format!("/proc/{}/root", running.pid)),
-            None => PathBuf::from(format!("/proc/{} is off", self.0.name)),
+            None => PathBuf::from(format!("/proc/{} is off", self.0.parts.name)),
         }
     }
 
@@ -190,7 +109,7 @@ impl Node {
 
     /// The node's SD card as a file, if it has one: to be read while the node is off.
     pub fn card(&self) -> Option<PathBuf> {
-        self.0.medium.image()
+        self.0.parts.medium.image()
     }
 
     /// How many times the node has booted; 1 after the start.
@@ -214,12 +133,8 @@ impl Node {
             if state.running.is_none() && state.wanted != Wanted::On {
                 bail!(
                     "{} is off{}",
-                    node.name,
-                    state
-                        .failure
-                        .iter()
-                        .map(|text| format!(": {text}"))
-                        .collect::<String>()
+                    node.parts.name,
+                    state.failure.iter().map(|text| format!(": {text}")).collect::<String>()
                 );
             }
             Ok(state.running.as_ref().is_some_and(|running| {
@@ -231,20 +146,16 @@ impl Node {
 
     /// Returns when the node has booted more than `boots` times and is up.
     pub fn wait_rebooted(&self, boots: u32) -> Result<()> {
-        self.wait("reboot", |_, state| {
-            Ok(state.boots > boots && state.running.is_some())
-        })?;
+        self.wait("reboot", |_, state| Ok(state.boots > boots && state.running.is_some()))?;
         self.wait_up()
     }
 
     /// Returns when nothing of the node runs any more.
     pub fn wait_off(&self) -> Result<()> {
-        self.wait("go off", |_, state| {
-            Ok(state.running.is_none() && state.wanted != Wanted::On)
-        })
+        self.wait("go off", |_, state| Ok(state.running.is_none() && state.wanted != Wanted::On))
     }
 
-    fn wait(&self, what: &str, done: impl Fn(&Inner, &State) -> Result<bool>) -> Result<()> {
+    fn wait(&self, what: &str, done: impl Fn(&Supply, &State) -> Result<bool>) -> Result<()> {
         let start = Instant::now();
         loop {
             let state = self.0.state();
@@ -267,14 +178,14 @@ impl Node {
         self.wait_off()
     }
 
-    /// Takes the power away: peers see silence, and what was not written is lost (on a card node). Returns when it is
-    /// off; [`power_on`](Self::power_on) boots it again.
+    /// Takes the power away: peers see silence, and what was not written is lost (on a card node; a `sync` anywhere on
+    /// the machine writes it). Returns when it is off; [`power_on`](Self::power_on) boots it again.
     pub fn power_cut(&self) -> Result<()> {
         let running = self.0.running()?;
         self.0.want(Wanted::Off);
         self.cut()?;
         let root = PathBuf::from(format!("/proc/{}/root", running.pid));
-        self.0.medium.lose_unwritten(&root)?;
+        self.0.parts.medium.lose_unwritten(&root)?;
         pidfd_send_signal(&running.process, Signal::KILL)?;
         self.wait_off()
     }
@@ -288,36 +199,31 @@ impl Node {
 
     /// Pulls the network plug: nothing gets through, nobody is told.
     pub fn cut(&self) -> Result<()> {
-        self.0.hub.set_plug(&self.0.plug, false)
+        self.0.parts.hub.set_plug(&self.0.plug, false)
     }
 
     /// Puts the network plug back. A boot does that as well.
     pub fn mend(&self) -> Result<()> {
-        self.0.hub.set_plug(&self.0.plug, true)
+        self.0.parts.hub.set_plug(&self.0.plug, true)
     }
 
     /// Makes the network cable longer: each frame takes that much more time, in each direction. Zero ends it; a reboot
     /// does not.
     pub fn delay(&self, one_way: Duration) -> Result<()> {
-        self.0.hub.delay(&self.0.plug, one_way)
+        self.0.parts.hub.delay(&self.0.plug, one_way)
     }
 
     /// What has passed the node's network plug since it booted.
     pub fn wire(&self) -> Result<Wire> {
-        self.0.hub.wire(&self.0.plug)
+        self.0.parts.hub.wire(&self.0.plug)
     }
 
     /// Processes and threads started in the node since it booted. Looking does not count.
     pub fn process_count(&self) -> Result<u32> {
         let running = self.0.running()?;
-        let mut probes = running
-            .probes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut probes = running.probes.lock().unwrap_or_else(PoisonError::into_inner);
         let last: u32 = inside_process(running.process.as_fd(), Kind::PROCESS_ID, || {
-            let output = Command::new("cat")
-                .arg("/proc/sys/kernel/ns_last_pid")
-                .output()?;
+            let output = Command::new("cat").arg("/proc/sys/kernel/ns_last_pid").output()?;
             Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
         })?;
         *probes += 1;
@@ -327,6 +233,7 @@ impl Node {
     /// CPU time of all the node's processes since its start.
     pub fn cpu_time(&self) -> Result<Duration> {
         self.0
+            .parts
             .cgroup
             .as_ref()
             .context("this system has no control groups (v2) the lab may make")?
@@ -340,8 +247,8 @@ impl Node {
 
     /// What the node wrote on its console, and what the lab noted of its boots.
     pub fn console(&self) -> String {
-        let path = self.0.dir.join("console.log");
-        let text = crate::namespaces::inside(&[self.0.hub.mounts()], || Ok(fs::read(&path)?));
+        let path = self.0.parts.dir.join("console.log");
+        let text = inside(&[self.0.parts.hub.mounts()], || Ok(fs::read(&path)?));
         String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
     }
 
@@ -355,120 +262,6 @@ impl Node {
     }
 
     pub(crate) fn join(&self) {
-        let thread = self
-            .0
-            .supply
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // Its panic has been printed already.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn running(&self) -> Result<Running> {
-        self.state()
-            .running
-            .clone()
-            .with_context(|| format!("{} is off", self.name))
-    }
-
-    fn want(&self, wanted: Wanted) {
-        let mut state = self.state();
-        if state.wanted != Wanted::Gone {
-            state.wanted = wanted;
-            state.failed_boots = 0;
-            state.failure = None;
-        }
-        self.changed.notify_all();
-    }
-
-    fn supply_power(&self) {
-        let in_lab = crate::namespaces::unshare(crate::namespaces::New::FS)
-            .and_then(|()| self.hub.mounts().enter());
-        if let Err(error) = in_lab {
-            self.give_up(&error);
-            return;
-        }
-        while self.wait_for_switch() {
-            let start = Instant::now();
-            let end = self.board().boot(|pid| self.note_running(pid));
-            self.note_end(end, start.elapsed());
-        }
-    }
-
-    fn board(&self) -> Board<'_> {
-        Board {
-            name: &self.name,
-            address: self.address,
-            plug: &self.plug,
-            dir: &self.dir,
-            hub: &self.hub,
-            medium: &*self.medium,
-            cgroup: self.cgroup.as_ref(),
-        }
-    }
-
-    /// Waits while the node is to be off; `false` when it is to be gone.
-    fn wait_for_switch(&self) -> bool {
-        let waited = self
-            .changed
-            .wait_while(self.state(), |state| state.wanted == Wanted::Off);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.boots += u32::from(state.wanted == Wanted::On);
-        state.wanted == Wanted::On
-    }
-
-    fn note_running(&self, pid: u32) {
-        let process = i32::try_from(pid)
-            .ok()
-            .and_then(Pid::from_raw)
-            .map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-        let Some(Ok(process)) = process else { return };
-        let mut state = self.state();
-        if state.wanted != Wanted::On {
-            // The switch was turned while it booted.
-            let _ = pidfd_send_signal(&process, Signal::KILL);
-        }
-        state.running = Some(Running {
-            pid,
-            process: Arc::new(process),
-            probes: Arc::default(),
-        });
-        self.changed.notify_all();
-    }
-
-    fn note_end(&self, end: Result<End>, lived: Duration) {
-        let mut state = self.state();
-        state.running = None;
-        match end {
-            Ok(End::Reboot) => state.failed_boots = 0,
-            Ok(End::PowerOff) if state.wanted == Wanted::On => state.wanted = Wanted::Off,
-            Ok(End::Died) if lived > Duration::from_secs(5) => state.failed_boots = 0,
-            Ok(_) => state.failed_boots += 1,
-            Err(error) => {
-                self.board().log(&format!("{error:#}"));
-                state.failed_boots += 1;
-                state.failure = Some(format!("{error:#}"));
-            }
-        }
-        if state.failed_boots >= HOPELESS && state.wanted == Wanted::On {
-            state.wanted = Wanted::Off;
-        }
-        self.changed.notify_all();
-    }
-
-    fn give_up(&self, error: &anyhow::Error) {
-        let mut state = self.state();
-        state.wanted = Wanted::Off;
-        state.failure = Some(format!("{error:#}"));
-        self.changed.notify_all();
+        self.0.join();
     }
 }

@@ -1,10 +1,12 @@
 //! How a node comes to be: what it is made like, its own files, its medium.
 
+use std::ffi::CString;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use rustix::mount::{MountFlags, mount};
 
 use crate::cache::Cache;
 use crate::card::Card;
@@ -13,7 +15,8 @@ use crate::fast::Overlay;
 use crate::lab::Lab;
 use crate::medium::Medium;
 use crate::namespaces::inside;
-use crate::node::{Node, Parts};
+use crate::node::Node;
+use crate::supply::Parts;
 use crate::uboot_env::ByteOrder;
 use crate::userland::Layout;
 use crate::{card_image, dropbear, hub, tree};
@@ -25,6 +28,7 @@ pub struct NodePlan<'a> {
     layout: Layout,
     authorized: bool,
     order: ByteOrder,
+    data_mib: Option<u32>,
 }
 
 /// A medium, and the public half of the host key that is on it.
@@ -38,6 +42,7 @@ impl<'a> NodePlan<'a> {
             layout: Layout::default(),
             authorized: true,
             order: ByteOrder::default(),
+            data_mib: None,
         }
     }
 
@@ -64,10 +69,22 @@ impl<'a> NodePlan<'a> {
         self
     }
 
+    /// How large `/data` of a fast node is, in MiB, to be able to fill it. (A card's has 128.)
+    pub fn data_mib(mut self, size: u32) -> Self {
+        self.data_mib = Some(size);
+        self
+    }
+
     /// Starts it as a fast node; it answers SSH when this returns.
     pub fn fast(self) -> Result<Node> {
         self.start(|dir, address| {
-            let host_key = self.furnish(&dir.join("data"), address)?;
+            let data = dir.join("data");
+            if let Some(size) = self.data_mib {
+                fs::create_dir(&data)?;
+                let options = CString::new(format!("mode=0755,size={size}m"))?;
+                mount("data", &data, "tmpfs", MountFlags::empty(), options.as_c_str())?;
+            }
+            let host_key = self.furnish(&data, address)?;
             let userland = &self.lab.userland;
             let mut layers = vec![userland.overlay(), userland.root()];
             if self.layout == Layout::Seed {
@@ -76,10 +93,7 @@ impl<'a> NodePlan<'a> {
             if self.lab.run_state.is_some() {
                 layers.insert(0, userland.warm());
             }
-            Ok((
-                Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?),
-                host_key,
-            ))
+            Ok((Box::new(Overlay::create(dir, layers, self.lab.run_state.clone())?), host_key))
         })
     }
 
@@ -99,11 +113,7 @@ impl<'a> NodePlan<'a> {
     ) -> Result<Node> {
         check_name(self.name)?;
         let lab = self.lab;
-        ensure!(
-            !lab.lock_nodes().contains_key(self.name),
-            "{} is in this lab already",
-            self.name
-        );
+        ensure!(!lab.lock_nodes().contains_key(self.name), "{} is in this lab already", self.name);
         let address = lab.next_address();
         let dir = lab.hub().disks().join(self.name);
         let (medium, host_key) = inside(&[lab.hub().mounts()], || {
@@ -132,16 +142,8 @@ impl<'a> NodePlan<'a> {
     fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
         let userland = &self.lab.userland;
         tree::copy(&userland.data(), data)?;
-        tree::write(
-            &data.join("etc/hostname"),
-            format!("{}\n", self.name),
-            0o644,
-        )?;
-        tree::write(
-            &data.join("etc/network/interfaces"),
-            interfaces(address),
-            0o644,
-        )?;
+        tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
+        tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
         if self.authorized {
             tree::write(
                 &data.join("root/.ssh/authorized_keys"),

@@ -16,10 +16,7 @@ const FORBIDDEN: &str = "this system does not let its users make namespaces (see
 
 /// Makes the calling process root of a new user namespace. It must not have started threads yet.
 pub fn enter() -> Result<()> {
-    let (user, group) = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     unshare(New::NEWUSER | New::NEWNS).context(FORBIDDEN)?;
     // The kernel lets a user map its own group only after this.
     fs::write("/proc/self/setgroups", "deny").context(FORBIDDEN)?;
@@ -37,10 +34,7 @@ pub(crate) fn is_confined() -> bool {
 /// The user whose process this is, as the machine knows it.
 pub(crate) fn user() -> u32 {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let outer = map
-        .split_whitespace()
-        .nth(1)
-        .and_then(|word| word.parse().ok());
+    let outer = map.split_whitespace().nth(1).and_then(|word| word.parse().ok());
     let confined = outer.filter(|_| is_confined());
     confined.unwrap_or_else(|| rustix::process::geteuid().as_raw())
 }
@@ -59,12 +53,7 @@ pub(crate) fn allow_logins(command: &mut Command) {
 /// between fork and exec.
 fn ignore_setgroups() -> io::Result<()> {
     let number = u32::try_from(libc::SYS_setgroups).unwrap_or(u32::MAX);
-    let statement = |code: u32, k: u32| libc::sock_filter {
-        code: code as u16,
-        jt: 0,
-        jf: 0,
-        k,
-    };
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let mut filter = [
         // The first field of `struct seccomp_data` is the number of the system call.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
@@ -78,15 +67,8 @@ fn ignore_setgroups() -> io::Result<()> {
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // Safety: the program is valid, and the kernel copies it.
     let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

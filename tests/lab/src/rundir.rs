@@ -40,23 +40,17 @@ impl RunDir {
 
     /// The directory of a lab that is to be found under a known path.
     pub fn create_at(path: &Path) -> Result<Self> {
-        let base = path
-            .parent()
-            .context("a lab's directory cannot be the root directory")?;
+        let base = path.parent().context("a lab's directory cannot be the root directory")?;
         make_private(base)?;
+        // One at a time: a directory that is not locked yet would look dead.
+        let turn = File::create(base.join(".turn"))?;
+        turn.lock()?;
         reap(base)?;
         make_private(path)?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("create {}/lock", path.display()))?;
-        ensure!(
-            lock.try_lock().is_ok(),
-            "a lab is running in {} already",
-            path.display()
-        );
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        ensure!(lock.try_lock().is_ok(), "a lab is running in {} already", path.display());
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -65,11 +59,7 @@ impl RunDir {
 
     /// A word that no other lab alive has.
     pub fn id(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -82,21 +72,14 @@ impl Drop for RunDir {
 }
 
 fn make_private(dir: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("create {}", dir.display()))?;
     let owner = fs::metadata(dir)?.uid();
-    ensure!(
-        owner == geteuid().as_raw(),
-        "{} belongs to somebody else",
-        dir.display()
-    );
+    ensure!(owner == geteuid().as_raw(), "{} belongs to somebody else", dir.display());
     Ok(())
 }
 
-/// Removes what dead labs left: directories whose locks nobody holds. One that is just being made has no lock file yet and stays.
+/// Removes what dead labs left: directories whose locks nobody holds.
 fn reap(base: &Path) -> Result<()> {
     cgroup::reap();
     for entry in fs::read_dir(base).with_context(|| format!("read {}", base.display()))? {

@@ -18,9 +18,7 @@ pub struct Operator {
 impl Operator {
     /// Makes the key pair.
     pub fn create(dir: &Path) -> Result<Self> {
-        let operator = Self {
-            dir: dir.to_owned(),
-        };
+        let operator = Self { dir: dir.to_owned() };
         run(Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-C", "pirun-lab", "-f"])
             .arg(operator.private_key()))?;

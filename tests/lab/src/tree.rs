@@ -10,9 +10,7 @@ use crate::files::ImageFile;
 
 /// Writes files below `root`, making the directories on the way.
 pub fn write_files(root: &Path, files: &[ImageFile]) -> Result<()> {
-    files
-        .iter()
-        .try_for_each(|file| write(&root.join(file.path), file.text, file.mode))
+    files.iter().try_for_each(|file| write(&root.join(file.path), file.text, file.mode))
 }
 
 /// Writes one file with its mode, replacing whatever is there (also a link), and makes the directories on the way.

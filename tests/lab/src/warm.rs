@@ -50,8 +50,5 @@ fn wait_for_default_runlevel(node: &Node) -> Result<()> {
 }
 
 fn softlevel(openrc: &Path) -> String {
-    fs::read_to_string(openrc.join("softlevel"))
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    fs::read_to_string(openrc.join("softlevel")).unwrap_or_default().trim().to_owned()
 }

@@ -6,8 +6,7 @@ use pirun_lab::{ByteOrder, Lab, Node, Result};
 
 /// The slot the node runs from, as its kernel's command line tells.
 fn slot(node: &Node) -> Result<String> {
-    node.sh("sed 's/.*root=//' /proc/cmdline")
-        .map(|text| text.trim().to_owned())
+    node.sh("sed 's/.*root=//' /proc/cmdline").map(|text| text.trim().to_owned())
 }
 
 fn reboot(node: &Node) -> Result<()> {
@@ -30,11 +29,7 @@ fn a_card_node_boots_from_its_card_and_answers_ssh() -> Result<()> {
         .ssh(&node)
         .arg("hostname; mount | grep -cE '^/dev/mmcblk0p[124] on (/|/uboot|/data) '")
         .output()?;
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "rpi40\n3\n",
-        "{output:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "rpi40\n3\n", "{output:?}");
     assert_eq!(slot(&node)?, "/dev/mmcblk0p2");
     assert!(node.sh("touch /etc/mark").is_err());
     node.sh("mount -o remount,rw / && touch /etc/mark && mount -o remount,ro / && mount | grep 'on / type ext4 (ro'")?;
@@ -62,15 +57,22 @@ fn an_orderly_reboot_keeps_everything_and_poweroff_ends_it() -> Result<()> {
 fn a_power_cut_loses_what_was_not_synced() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    node.sh("echo safe > /data/synced && fsync /data/synced /data && sync && echo lost > /data/unsynced")?;
-    node.power_cut()?;
-    node.power_on()?;
-    node.wait_up()?;
-    assert_eq!(node.read("/data/synced")?, b"safe\n");
-    assert!(
-        node.read("/data/unsynced")
-            .map_or(true, |content| content.is_empty())
-    );
+    node.sh("echo safe > /data/synced && fsync /data/synced /data && sync")?;
+    let mut lost = false;
+    // A `sync` of any other node on this machine, at the wrong moment, writes it after all.
+    for _ in 0..10 {
+        node.sh("echo lost > /data/unsynced")?;
+        node.power_cut()?;
+        node.power_on()?;
+        node.wait_up()?;
+        assert_eq!(node.read("/data/synced")?, b"safe\n");
+        lost = node.sh("cat /data/unsynced 2>/dev/null; rm -f /data/unsynced; sync")?.is_empty();
+        wait_confirmed(&node)?;
+        if lost {
+            break;
+        }
+    }
+    assert!(lost, "what was not synced survived ten power cuts");
     assert_eq!(slot(&node)?, "/dev/mmcblk0p2");
     Ok(())
 }
@@ -79,9 +81,8 @@ fn a_power_cut_loses_what_was_not_synced() -> Result<()> {
 fn an_upgrade_written_to_the_other_slot_is_booted() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    let image = lab.slot_image("new", |root| {
-        Ok(fs::write(root.join("etc/image-version"), "2\n")?)
-    })?;
+    let image =
+        lab.slot_image("new", |root| Ok(fs::write(root.join("etc/image-version"), "2\n")?))?;
     let write = lab
         .ssh(&node)
         .arg("cat > /dev/mmcblk0p3 && mount -o remount,rw /uboot && uboot_tool part_switch")
@@ -122,9 +123,8 @@ fn a_broken_slot_falls_back() -> Result<()> {
 fn a_slot_that_is_never_confirmed_falls_back() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    let image = lab.slot_image("sick", |root| {
-        Ok(fs::remove_file(root.join("etc/local.d/99-uboot.start"))?)
-    })?;
+    let image = lab
+        .slot_image("sick", |root| Ok(fs::remove_file(root.join("etc/local.d/99-uboot.start"))?))?;
     let write = lab
         .ssh(&node)
         .arg("cat > /dev/mmcblk0p3 && mount -o remount,rw /uboot && uboot_tool part_switch")
@@ -136,10 +136,7 @@ fn a_slot_that_is_never_confirmed_falls_back() -> Result<()> {
         reboot(&node)?;
         slots.push(slot(&node)?);
     }
-    assert_eq!(
-        slots,
-        ["/dev/mmcblk0p3", "/dev/mmcblk0p3", "/dev/mmcblk0p2"]
-    );
+    assert_eq!(slots, ["/dev/mmcblk0p3", "/dev/mmcblk0p3", "/dev/mmcblk0p2"]);
     Ok(())
 }
 
@@ -165,6 +162,12 @@ fn a_card_is_gone_with_its_lab() -> Result<()> {
     let size = format!("/sys/block/loop{minor}/size");
     assert_ne!(fs::read_to_string(&size)?, "0\n");
     drop((node, lab));
-    assert!(fs::read_to_string(&size).map_or(true, |size| size == "0\n"));
-    Ok(())
+    // The kernel takes it away with its last user, and says so to nobody.
+    for _ in 0..3000 {
+        if fs::read_to_string(&size).map_or(true, |size| size == "0\n") {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("loop{minor} is still there");
 }

@@ -9,11 +9,7 @@ use pirun_lab::{Lab, Node, Result};
 fn printed(command: &mut Command) -> Result<String> {
     let output = command.output()?;
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{complaint}",
-        output.status
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{complaint}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -34,10 +30,7 @@ fn nodes_started_together_are_each_their_own() -> Result<()> {
     let keys: BTreeSet<_> = nodes.iter().map(Node::public_host_key).collect();
     assert_eq!((addresses.len(), keys.len()), (3, 3));
     for node in &nodes {
-        assert_eq!(
-            printed(lab.ssh(node).arg("hostname"))?,
-            format!("{}\n", node.name())
-        );
+        assert_eq!(printed(lab.ssh(node).arg("hostname"))?, format!("{}\n", node.name()));
     }
     Ok(())
 }
@@ -50,11 +43,7 @@ fn two_labs_with_the_same_names_do_not_meet() -> Result<()> {
     assert_ne!(nodes[0].host_key(), nodes[1].host_key());
     nodes[0].sh("echo first > /data/mark")?;
     assert_eq!(
-        printed(
-            labs[1]
-                .ssh(&nodes[1])
-                .arg("ls /data/mark 2>/dev/null || echo none")
-        )?,
+        printed(labs[1].ssh(&nodes[1]).arg("ls /data/mark 2>/dev/null || echo none"))?,
         "none\n"
     );
     Ok(())
@@ -120,21 +109,14 @@ fn openrc_knows_what_runs() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.fast_node("rpi40")?;
     for service in ["dropbear", "syslog", "networking", "hostname", "local"] {
-        assert!(
-            node.sh(&format!("rc-service {service} status"))?
-                .contains("started"),
-            "{service}"
-        );
+        assert!(node.sh(&format!("rc-service {service} status"))?.contains("started"), "{service}");
     }
     assert!(node.sh("rc-service rpcbind status").is_err());
     node.sh("rc-service rpcbind start && rc-service rpcbind status && rc-service rpcbind stop")?;
     node.sh("mount -o remount,rw / && rc-update add rpcbind default && mount -o remount,ro /")?;
     assert!(node.sh("rc-update show default")?.contains("rpcbind"));
     node.sh("rc-service dropbear restart")?;
-    assert_eq!(
-        printed(lab.ssh(&node).arg("echo still here"))?,
-        "still here\n"
-    );
+    assert_eq!(printed(lab.ssh(&node).arg("echo still here"))?, "still here\n");
     Ok(())
 }
 
@@ -146,14 +128,9 @@ fn k3s_gets_its_arguments_from_its_configuration() -> Result<()> {
     node.sh("rc-service k3s start && rc-service k3s status")?;
     node.sh("while ! nc -z 127.0.0.1 6443; do usleep 10000; done")?;
     let log = String::from_utf8(node.read("/var/log/k3s.log")?)?;
-    let arguments: Vec<_> = log
-        .lines()
-        .filter_map(|line| line.strip_prefix("argument: "))
-        .collect();
-    assert_eq!(
-        arguments,
-        ["server", "--node-name", "rpi40", "--node-label", "disk=ssd"]
-    );
+    let arguments: Vec<_> =
+        log.lines().filter_map(|line| line.strip_prefix("argument: ")).collect();
+    assert_eq!(arguments, ["server", "--node-name", "rpi40", "--node-label", "disk=ssd"]);
     node.sh("rc-service k3s stop && ! nc -z 127.0.0.1 6443")?;
     Ok(())
 }
@@ -177,11 +154,7 @@ fn kubectl_answers_what_a_test_prepared() -> Result<()> {
 fn a_node_without_a_key_asks_for_a_password() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.node("rpi40").without_key().fast()?;
-    let output = lab
-        .ssh(&node)
-        .args(["-o", "BatchMode=yes"])
-        .arg("true")
-        .output()?;
+    let output = lab.ssh(&node).args(["-o", "BatchMode=yes"]).arg("true").output()?;
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("Permission denied (publickey,password)"),
         "{output:?}"
@@ -193,13 +166,7 @@ fn a_node_without_a_key_asks_for_a_password() -> Result<()> {
 fn there_is_no_sftp_and_a_limit_on_logins_at_a_time() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.fast_node("rpi40")?;
-    assert!(
-        !lab.ssh(&node)
-            .args(["-s", "sftp"])
-            .output()?
-            .status
-            .success()
-    );
+    assert!(!lab.ssh(&node).args(["-s", "sftp"]).output()?.status.success());
     // Connections that never log in: dropbear keeps a few of them and closes the others at once.
     let kept = lab.hub().run(|| {
         let mut open = Vec::new();
@@ -253,10 +220,7 @@ fn a_reboot_brings_it_back_with_its_data() -> Result<()> {
     node.sh("reboot -f")?;
     node.wait_rebooted(boots)?;
     assert_eq!(
-        printed(
-            lab.ssh(&node)
-                .arg("cat /data/mark /run/mark 2>/dev/null; true")
-        )?,
+        printed(lab.ssh(&node).arg("cat /data/mark /run/mark 2>/dev/null; true"))?,
         "kept\n"
     );
     Ok(())
@@ -286,5 +250,21 @@ fn the_inventory_names_all_nodes() -> Result<()> {
         server.contains("rpi40:\n          ansible_host: 10.99.1.") && agents.contains("rpi41:"),
         "{text}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_small_data_partition_can_be_filled() -> Result<()> {
+    let lab = Lab::start()?;
+    let node = lab.node("rpi40").data_mib(4).fast()?;
+    let output = node.exec(["dd", "if=/dev/zero", "of=/data/big", "bs=64k"])?;
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("No space left on device"),
+        "{output:?}"
+    );
+    let boots = node.boots();
+    node.sh("reboot -f")?;
+    node.wait_rebooted(boots)?;
+    assert!(node.sh("echo more > /data/more").is_err());
     Ok(())
 }

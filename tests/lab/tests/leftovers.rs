@@ -1,6 +1,7 @@
 //! Nothing of a lab stays behind, however it ends.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -13,11 +14,7 @@ fn is_alive(pid: &str) -> bool {
 }
 
 fn first_process(root: PathBuf) -> String {
-    root.to_string_lossy()
-        .split('/')
-        .nth(2)
-        .unwrap_or_default()
-        .to_owned()
+    root.to_string_lossy().split('/').nth(2).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -26,9 +23,7 @@ fn a_panic_takes_the_lab_away() -> Result<()> {
     let thread = std::thread::spawn(move || {
         let lab = Lab::start().expect("a lab");
         let node = lab.fast_node("rpi40").expect("a node");
-        sender
-            .send((lab.dir().to_owned(), first_process(node.root())))
-            .expect("somebody listens");
+        sender.send((lab.dir().to_owned(), first_process(node.root()))).expect("somebody listens");
         panic!("as a failed assertion would");
     });
     let (dir, pid) = receiver.recv()?;
@@ -37,47 +32,40 @@ fn a_panic_takes_the_lab_away() -> Result<()> {
     Ok(())
 }
 
-/// Not a test by itself: the process that the next test kills.
-#[test]
-#[ignore = "started by another test"]
-fn victim() -> Result<()> {
-    let Ok(told) = std::env::var("PIRUN_LAB_VICTIM") else {
-        return Ok(());
-    };
-    let lab = Lab::start()?;
-    let node = lab.card_node("rpi40")?;
-    fs::write(
-        told,
-        format!("{} {}", lab.dir().display(), first_process(node.root())),
-    )?;
-    loop {
-        std::thread::park();
+/// Processes whose parent is `pid` or one of its threads.
+fn children(pid: u32) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("children"))?;
+        found.extend(text.split_whitespace().map(str::to_owned));
     }
+    Ok(found)
 }
 
 #[test]
 fn a_killed_process_takes_its_nodes_along_and_the_next_lab_reaps_the_rest() -> Result<()> {
-    let told = tempfile::NamedTempFile::new()?;
-    let mut victim = Command::new(std::env::current_exe()?)
-        .args(["--ignored", "--exact", "victim"])
-        .env("PIRUN_LAB_VICTIM", told.path())
-        .stdout(Stdio::null())
+    let dir = base_dir().join(format!("killed-{}", std::process::id()));
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_pirun-lab"))
+        .arg("--dir")
+        .arg(&dir)
+        .args(["serve", "1", "--card"])
+        .stdout(Stdio::piped())
         .spawn()?;
-    let mut text = String::new();
-    while text.is_empty() && victim.try_wait()?.is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        text = fs::read_to_string(told.path())?;
+    let mut said = String::new();
+    if let Some(mut stdout) = holder.stdout.take() {
+        stdout.read_to_string(&mut said)?;
     }
-    let (dir, pid) = text.split_once(' ').unwrap_or_default();
-    assert!(is_alive(pid), "{text}");
-    victim.kill()?;
-    victim.wait()?;
-    // The first process follows its parent; nothing tells when.
-    while is_alive(pid) {
+    assert_eq!(said, "ready\n");
+    let processes = children(holder.id())?;
+    assert!(!processes.is_empty() && processes.iter().all(|pid| is_alive(pid)));
+    holder.kill()?;
+    holder.wait()?;
+    // A node's first process follows its parent; nothing tells when.
+    while processes.iter().any(|pid| is_alive(pid)) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let _lab = Lab::start()?;
-    assert!(!PathBuf::from(dir).exists(), "{dir}");
+    assert!(!dir.exists());
     Ok(())
 }
 
@@ -104,9 +92,7 @@ fn the_command_line_starts_shows_and_ends_a_lab() -> Result<()> {
     lab(&["delay", "0"])?;
     lab(&["powercut", "rpi40", "--off", "0"])?;
     assert!(
-        lab(&["status"])?
-            .lines()
-            .any(|line| line.contains("rpi40") && line.contains("2 boots"))
+        lab(&["status"])?.lines().any(|line| line.contains("rpi40") && line.contains("boots: 2"))
     );
     lab(&["down"])?;
     assert!(!dir.exists());
@@ -117,10 +103,7 @@ fn the_command_line_starts_shows_and_ends_a_lab() -> Result<()> {
 fn a_second_lab_in_the_same_place_is_refused() -> Result<()> {
     let dir = base_dir().join(format!("twice-{}", std::process::id()));
     let _lab = Lab::start_at(&dir)?;
-    let error = Lab::start_at(&dir)
-        .err()
-        .map(|error| error.to_string())
-        .unwrap_or_default();
+    let error = Lab::start_at(&dir).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("a lab is running in"), "{error}");
     Ok(())
 }

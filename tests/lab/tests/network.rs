@@ -9,12 +9,7 @@ use pirun_lab::{Cut, Lab, Node, Relay, Result};
 /// `ssh` to a node by way of its relay.
 fn ssh(lab: &Lab, node: &Node, relay: &Relay) -> std::process::Command {
     let mut command = lab.ssh(node);
-    command.args([
-        "-o",
-        &format!("HostName={}", relay.address()),
-        "-o",
-        "ControlMaster=no",
-    ]);
+    command.args(["-o", &format!("HostName={}", relay.address()), "-o", "ControlMaster=no"]);
     command
 }
 
@@ -23,20 +18,12 @@ fn a_relay_counts_what_passes() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.fast_node("rpi40")?;
     let relay = lab.relay(&node)?;
-    let output = ssh(&lab, &node, &relay)
-        .arg("head -c 100000 /dev/zero")
-        .output()?;
+    let output = ssh(&lab, &node, &relay).arg("head -c 100000 /dev/zero").output()?;
     assert_eq!(output.stdout.len(), 100_000, "{output:?}");
     let traffic = relay.traffic();
     assert_eq!(traffic.connections, 1);
-    assert!(
-        (100_000..130_000).contains(&traffic.bytes_from_node),
-        "{traffic:?}"
-    );
-    assert!(
-        (1000..10_000).contains(&traffic.bytes_to_node),
-        "{traffic:?}"
-    );
+    assert!((100_000..130_000).contains(&traffic.bytes_from_node), "{traffic:?}");
+    assert!((1000..10_000).contains(&traffic.bytes_to_node), "{traffic:?}");
     assert!((5..40).contains(&traffic.turnarounds), "{traffic:?}");
     Ok(())
 }
@@ -53,16 +40,10 @@ fn a_relay_can_be_cut_at_a_byte() -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()?;
     // It breaks in the middle, which is what this is about.
-    let _ = child
-        .stdin
-        .take()
-        .map(|mut stdin| stdin.write_all(&[b'x'; 1_000_000]));
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(&[b'x'; 1_000_000]));
     assert!(!child.wait_with_output()?.status.success());
     assert_eq!(relay.traffic().bytes_to_node, 50_000);
-    let arrived: u64 = node
-        .sh("cat /data/upload 2>/dev/null | wc -c")?
-        .trim()
-        .parse()?;
+    let arrived: u64 = node.sh("cat /data/upload 2>/dev/null | wc -c")?.trim().parse()?;
     assert!(arrived < 50_000, "{arrived}");
     Ok(())
 }
@@ -86,15 +67,8 @@ fn a_silent_relay_goes_on_when_it_is_mended() -> Result<()> {
     }
     assert!(child.try_wait()?.is_none());
     relay.mend();
-    assert_eq!(
-        String::from_utf8(child.wait_with_output()?.stdout)?.trim(),
-        "300000"
-    );
-    assert!(
-        writer
-            .join()
-            .is_ok_and(|written| written.is_some_and(|written| written.is_ok()))
-    );
+    assert_eq!(String::from_utf8(child.wait_with_output()?.stdout)?.trim(), "300000");
+    assert!(writer.join().is_ok_and(|written| written.is_some_and(|written| written.is_ok())));
     Ok(())
 }
 
@@ -143,14 +117,7 @@ fn a_cut_link_is_silent_and_can_be_mended() -> Result<()> {
     let node = lab.fast_node("rpi40")?;
     node.cut()?;
     let quick = ["-o", "ConnectTimeout=1", "-o", "BatchMode=yes"];
-    assert!(
-        !lab.ssh(&node)
-            .args(quick)
-            .arg("true")
-            .output()?
-            .status
-            .success()
-    );
+    assert!(!lab.ssh(&node).args(quick).arg("true").output()?.status.success());
     assert!(node.is_on());
     node.mend()?;
     assert_eq!(lab.ssh(&node).arg("hostname").output()?.stdout, b"rpi40\n");
@@ -165,10 +132,7 @@ fn the_plug_counts_bytes_and_packets() -> Result<()> {
     let output = lab.ssh(&node).arg("head -c 200000 /dev/zero").output()?;
     let after = node.wire()?;
     assert_eq!(output.stdout.len(), 200_000);
-    assert!(
-        after.bytes_from_node - before.bytes_from_node > 200_000,
-        "{before:?} {after:?}"
-    );
+    assert!(after.bytes_from_node - before.bytes_from_node > 200_000, "{before:?} {after:?}");
     assert!(after.packets_to_node > before.packets_to_node);
     Ok(())
 }

@@ -35,12 +35,9 @@ impl fmt::Display for Request {
             Self::PowerCut(name, off) => write!(f, "powercut {name} {}", off.as_secs_f64()),
             Self::Cut(name) => write!(f, "cut {name}"),
             Self::Mend(name) => write!(f, "mend {name}"),
-            Self::Delay(time, name) => write!(
-                f,
-                "delay {} {}",
-                time.as_secs_f64(),
-                name.as_deref().unwrap_or_default()
-            ),
+            Self::Delay(time, name) => {
+                write!(f, "delay {} {}", time.as_secs_f64(), name.as_deref().unwrap_or_default())
+            }
         }
     }
 }
@@ -60,10 +57,9 @@ impl FromStr for Request {
             }
             ["cut", name] => Self::Cut(name.to_owned()),
             ["delay", time] => Self::Delay(Duration::try_from_secs_f64(time.parse()?)?, None),
-            ["delay", time, name] => Self::Delay(
-                Duration::try_from_secs_f64(time.parse()?)?,
-                Some(name.to_owned()),
-            ),
+            ["delay", time, name] => {
+                Self::Delay(Duration::try_from_secs_f64(time.parse()?)?, Some(name.to_owned()))
+            }
             ["mend", name] => Self::Mend(name.to_owned()),
             _ => bail!("not a request: {line:?}"),
         })
@@ -76,12 +72,8 @@ pub fn socket(dir: &Path) -> PathBuf {
 
 /// Asks the lab in `dir`; its answer.
 pub fn ask(dir: &Path, request: &Request) -> Result<String> {
-    let no_lab = || {
-        format!(
-            "no lab is running in {}: start one with `pirun-lab up 3`",
-            dir.display()
-        )
-    };
+    let no_lab =
+        || format!("no lab is running in {}: start one with `pirun-lab up 3`", dir.display());
     let mut stream = UnixStream::connect(socket(dir)).with_context(no_lab)?;
     writeln!(stream, "{request}")?;
     let mut answer = String::new();
@@ -116,10 +108,7 @@ pub fn end(dir: &Path) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    bail!(
-        "the lab's nodes have ended, but {} is still there",
-        dir.display()
-    );
+    bail!("the lab's nodes have ended, but {} is still there", dir.display());
 }
 
 /// Moves the process, which must not have started threads, to the network of the lab in `dir`.

@@ -82,10 +82,7 @@ impl Arguments {
             Action::Serve(options) => return serve::serve(&dir, &options),
             Action::Ssh { name, command } => {
                 let mut ssh = Command::new("ssh");
-                ssh.arg("-F")
-                    .arg(dir.join("ssh_config"))
-                    .arg(name)
-                    .args(command);
+                ssh.arg("-F").arg(dir.join("ssh_config")).arg(name).args(command);
                 return replace_by(&dir, ssh);
             }
             Action::Exec { command } => {

@@ -31,9 +31,8 @@ pub fn serve(dir: &Path, options: &Options) -> Result<ExitCode> {
             &fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?,
         );
     }
-    let names: Vec<String> = (FIRST..FIRST + options.nodes)
-        .map(|number| format!("rpi{number}"))
-        .collect();
+    let names: Vec<String> =
+        (FIRST..FIRST + options.nodes).map(|number| format!("rpi{number}")).collect();
     if options.card {
         lab.card_nodes(&names)?;
     } else {
@@ -68,9 +67,7 @@ fn announce_ready() -> Result<()> {
     print!("{READY}");
     std::io::stdout().flush()?;
     // The caller waits for the end of this output.
-    Ok(rustix::stdio::dup2_stdout(
-        File::options().write(true).open("/dev/null")?,
-    )?)
+    Ok(rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?)
 }
 
 fn act(lab: &Lab, request: Request) -> Result<String> {
@@ -101,12 +98,7 @@ fn act(lab: &Lab, request: Request) -> Result<String> {
 fn status(lab: &Lab) -> String {
     let line = |node: &Node| {
         let power = if node.is_on() { "on" } else { "off" };
-        format!(
-            "{:<8} {:<12} {power:<4} {} boots\n",
-            node.name(),
-            node.address(),
-            node.boots()
-        )
+        format!("{:<8} {:<12} {power:<4} boots: {}\n", node.name(), node.address(), node.boots())
     };
     lab.nodes().iter().map(line).collect()
 }

@@ -33,23 +33,13 @@ pub fn up(dir: &Path, options: &Options) -> Result<ExitCode> {
     }
     // What it writes before it has a directory, and when it fails.
     let log = tempfile::NamedTempFile::new()?;
-    let mut child = holder(dir, options, log.as_file())?
-        .spawn()
-        .context("start the lab's process")?;
+    let mut child =
+        holder(dir, options, log.as_file())?.spawn().context("start the lab's process")?;
     let mut said = String::new();
-    child
-        .stdout
-        .take()
-        .context("its output")?
-        .read_to_string(&mut said)?;
+    child.stdout.take().context("its output")?.read_to_string(&mut said)?;
     if said != super::serve::READY {
         child.wait()?;
-        bail!(
-            "{}",
-            fs::read_to_string(log.path())?
-                .trim_end()
-                .trim_start_matches("pirun-lab: ")
-        );
+        bail!("{}", fs::read_to_string(log.path())?.trim_end().trim_start_matches("pirun-lab: "));
     }
     print!("{}", ask(dir, &Request::Status)?);
     println!(
@@ -60,11 +50,7 @@ pub fn up(dir: &Path, options: &Options) -> Result<ExitCode> {
 
 fn holder(dir: &Path, options: &Options, log: &File) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg("--dir")
-        .arg(dir)
-        .arg("serve")
-        .arg(options.nodes.to_string());
+    command.arg("--dir").arg(dir).arg("serve").arg(options.nodes.to_string());
     if options.card {
         command.arg("--card");
     }
