@@ -20,6 +20,8 @@ mod peers;
 mod properties;
 #[path = "vault/slots.rs"]
 mod slots;
+#[path = "vault/terminal.rs"]
+mod terminal;
 #[path = "vault/told_apart.rs"]
 mod told_apart;
 #[path = "vault/vectors.rs"]

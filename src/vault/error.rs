@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Site};
+use crate::error::{Error, ErrorKind};
 use crate::suggest::did_you_mean;
 
 use super::kdf::Kdf;
@@ -23,13 +23,13 @@ pub enum VaultError {
     TooLarge { bytes: usize },
 
     // The cost of a slot, checked before it is paid.
-    #[error("slot `{slot}` asks for {} of memory and {} passes, which is above the limit: not tried", mebibytes(.kdf), .kdf.passes)]
+    #[error("slot `{slot}` asks for {kdf}, which is above the limit: not tried")]
     KdfTooExpensive { slot: String, kdf: Kdf },
-    #[error("slot `{slot}` asks for {} of memory and {} passes, which protects no password: not tried", mebibytes(.kdf), .kdf.passes)]
+    #[error("slot `{slot}` asks for {kdf}, which protects no password: not tried")]
     KdfTooWeak { slot: String, kdf: Kdf },
     #[error("slot `{slot}` has a cost that Argon2 does not allow: not tried")]
     KdfInvalid { slot: String },
-    #[error("there is not enough memory to check the password: {} are needed", mebibytes(.kdf))]
+    #[error("there is not enough memory to check the password: it takes {kdf}")]
     OutOfMemory { kdf: Kdf },
 
     // What the credential tells.
@@ -105,21 +105,33 @@ pub enum VaultError {
     Cancelled,
 }
 
-fn mebibytes(kdf: &Kdf) -> String {
-    format!("{} MiB", kdf.memory / 1024)
-}
-
 impl VaultError {
-    /// The error as the user sees it: with the vault's file, and the line where there is one.
+    /// The error as the user sees it: with the vault's file, where it is about that file.
     pub fn in_file(self, file: &Path) -> Error {
-        let file = file.display().to_string();
-        match self {
-            Self::GitConflict { line } | Self::Damaged { line, .. } => {
-                Error::from(self).at(Site { file, line, column: 1 })
-            }
-            Self::NoSecret { .. } | Self::Io(..) | Self::NoSource | Self::Cancelled => self.into(),
-            other => with_prefix(&file, other),
+        if self.is_about_the_file() {
+            with_prefix(&file.display().to_string(), self)
+        } else {
+            self.into()
         }
+    }
+
+    fn is_about_the_file(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoSecret { .. }
+                | Self::BadName(_)
+                | Self::ReservedName(_)
+                | Self::NotJson { .. }
+                | Self::Io(..)
+                | Self::NoRandom
+                | Self::EmptyPassword
+                | Self::NoSource
+                | Self::ReadableByOthers { .. }
+                | Self::NotAKeyFile(_)
+                | Self::PasswordFileIsScript(_)
+                | Self::PasswordCommand(_)
+                | Self::Cancelled
+        )
     }
 
     /// Whether another try at the prompt can help.
@@ -170,7 +182,8 @@ impl VaultError {
             Self::SlotExists(_) => "Use `pirun vault passwd replace LABEL` to change it.",
             Self::LastSlot(_) => "Add another slot first: `pirun vault passwd add LABEL`.",
             Self::SlotsNotOpened(_) => {
-                "Give up those slots with `--drop LABEL`, and add them again later."
+                "Give them as `--slot-file LABEL=FILE`, or give up those slots with `--drop LABEL`, and add \
+                 them again later."
             }
             Self::Missing => "Make one with `pirun vault create`.",
             Self::Exists => "Remove the file first if it is not wanted any more.",

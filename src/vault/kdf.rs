@@ -1,5 +1,7 @@
 //! From a password to a key: Argon2id (RFC 9106), with bounds that are checked before any work.
 
+use std::fmt;
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -60,6 +62,23 @@ impl Kdf {
             .map_err(|_| out_of_memory())?;
         Ok(key)
     }
+}
+
+/// `64 MiB, 3 passes, 4 lanes`
+impl fmt::Display for Kdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (size, unit) = match self.memory {
+            0..1024 => (self.memory, "KiB"),
+            _ => (self.memory / 1024, "MiB"),
+        };
+        let (passes, lanes) = (count(self.passes, "pass", "es"), count(self.lanes, "lane", "s"));
+        write!(f, "{size} {unit}, {passes}, {lanes}")
+    }
+}
+
+fn count(number: u32, one: &str, plural: &str) -> String {
+    let ending = if number == 1 { "" } else { plural };
+    format!("{number} {one}{ending}")
 }
 
 /// Argon2's memory. The argon2 crate would free its own unwiped (0.6, with its `zeroize` feature too).

@@ -19,6 +19,8 @@ mod password;
 mod project;
 mod random;
 mod redact;
+#[cfg(test)]
+mod rfc_vectors;
 mod sealed;
 mod secret;
 mod slot;

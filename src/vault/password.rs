@@ -143,8 +143,8 @@ impl Source {
 
     fn named_in(&self, error: VaultError) -> VaultError {
         match error {
-            VaultError::WrongCredential { what, tried } if *self != Self::Terminal => {
-                VaultError::WrongCredential { what: format!("{what} from {self}"), tried }
+            VaultError::WrongCredential { tried, .. } => {
+                VaultError::WrongCredential { what: self.to_string(), tried }
             }
             other => other,
         }
@@ -154,10 +154,11 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(command) => write!(f, "the command `{command}`"),
-            Self::PasswordFile(path) | Self::KeyFile(path) => write!(f, "{}", path.display()),
-            Self::Environment => f.write_str(PASSWORD_VARIABLE),
-            Self::Terminal => f.write_str("the terminal"),
+            Self::Command(command) => write!(f, "password from `{command}`"),
+            Self::PasswordFile(path) => write!(f, "password in {}", path.display()),
+            Self::KeyFile(path) => write!(f, "key file {}", path.display()),
+            Self::Environment => write!(f, "password in {PASSWORD_VARIABLE}"),
+            Self::Terminal => f.write_str("password"),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use pirun::vault::{Credential, OpenVault, Vault, VaultFile};
 
 use crate::support::{CHEAP, KEY, Project, limits};
+
+const ROUNDS: u32 = 80;
 
 fn opened(text: &str) -> OpenVault {
     let vault = Vault::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}:\n{text}"));
@@ -20,37 +22,39 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_whole_vault() {
     let project = Project::new();
     // A large vault takes longer to write.
     let mut vault = opened(&project.vault());
-    let big = vec![1; 1 << 20];
+    let big = vec![1; 100 << 10];
     vault.set("big", &pirun::vault::SecretValue::bytes(&big)).unwrap();
     fs::write(project.path("vault.enc"), vault.print().unwrap()).unwrap();
 
-    let (mut changed, mut last) = (0, project.vault());
-    for round in 0..60 {
-        let mut command = project.command(&["set", "k3s_token", "--random", "40"]);
-        // Without `setsid`, which would take the signal for itself.
-        let mut direct = std::process::Command::new(env!("CARGO_BIN_EXE_pirun"));
-        direct
-            .args(command.get_args().skip(2))
-            .current_dir(project.directory.path())
-            .env("PIRUN_VAULT_KEY_FILE", "key");
-        let mut child = direct
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        drop(command.stdin(Stdio::null()));
-        thread::sleep(Duration::from_micros(500 * round));
+    let start = || {
+        // Not by `setsid`, which would take the signal for itself.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pirun"));
+        command.args(["vault", "set", "k3s_token", "--random", "40"]);
+        command.current_dir(project.directory.path()).env("PIRUN_VAULT_KEY_FILE", "key");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let started = Instant::now();
+    start().wait().unwrap();
+    let whole = started.elapsed();
+
+    // Homes in on the moment of the write: later after a kill that came too early, earlier after one too late.
+    let (mut changed, mut last, mut delay) = (0, project.vault(), whole);
+    for _ in 0..ROUNDS {
+        let mut child = start();
+        thread::sleep(delay);
         let _ = child.kill();
         child.wait().unwrap();
         let text = project.vault();
         opened(&text);
-        changed += u32::from(text != last);
+        let written = text != last;
+        changed += u32::from(written);
+        delay = if written { delay * 15 / 16 } else { delay * 17 / 16 };
         last = text;
     }
     assert!(
-        (1..60).contains(&changed),
-        "the kills came before or after every write: {changed} of 60 were written"
+        (1..ROUNDS).contains(&changed),
+        "the kills came before or after every write: {changed} of {ROUNDS} were written"
     );
     project.run(&["set", "done", "--random", "8"]);
     let left: Vec<_> = fs::read_dir(project.directory.path())
@@ -84,6 +88,7 @@ fn a_writer_that_cannot_get_the_lock_says_so() {
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     insta::assert_snapshot!(project.run(&["set", "a", "--random", "12"]), @"
     error: vault.enc: another pirun is writing the vault
+    hint: Wait for it to end. If none is running, look with `fuser vault.enc` who holds the file.
     exit code 4
     ");
 }
@@ -119,6 +124,7 @@ fn a_change_that_fails_changes_nothing() {
     let before = project.vault();
     insta::assert_snapshot!(project.run(&["rm", "k3s_token", "nothing"]), @"
     error: there is no secret `nothing` in the vault
+    hint: `pirun vault set nothing` adds it; `pirun vault list` shows all names.
     exit code 4
     ");
     assert_eq!(project.vault(), before);

@@ -74,7 +74,7 @@ pub fn run(args: CreateArgs, context: &Context<'_>) -> Result<()> {
 fn wants_recovery(args: &CreateArgs, source: &Source, context: &Context<'_>) -> bool {
     let ask = || {
         let question = "Add a recovery slot, with words to be printed or written down?";
-        *source == Source::Terminal && context.ui.confirm(question).unwrap_or(false)
+        *source == Source::Terminal && context.ui.offer(question).unwrap_or(false)
     };
     args.recovery || (!args.no_recovery && ask())
 }

@@ -61,7 +61,7 @@ pub fn run(args: ImportAnsibleArgs, context: &Context<'_>) -> Result<()> {
         context.ui.out(name);
     }
     let (new, all) = (changed.len(), values.len());
-    context.ui.note(&format!("imported {new} secrets; {} were there already", all - new));
+    context.ui.note(&format!("imported: {new}, already there: {}", all - new));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use super::context::Context;
 use super::create::Cost;
 use crate::error::Result;
-use crate::vault::{Kdf, Slot, SlotKind, Sources, Vault, VaultError};
+use crate::vault::{Credential, Kdf, Limits, Slot, SlotKind, Sources, Vault, VaultError};
 
 /// Makes a new vault key, and seals all secrets anew.
 ///
@@ -34,9 +34,8 @@ pub fn run(args: RotateArgs, context: &Context<'_>) -> Result<()> {
     let mut slots = vec![(opened_by.clone(), credential, kdf(&vault, &opened_by))];
     let mut missing = Vec::new();
     for slot in vault.slots().iter().filter(|slot| slot.label() != opened_by && !args.drops(slot)) {
-        match args.sources(slot) {
-            Some(sources) => {
-                let (_, credential) = context.unlock_and_keep(&vault, &sources)?;
+        match args.credential(slot, &vault, context)? {
+            Some(credential) => {
                 slots.push((slot.label().to_owned(), credential, kdf(&vault, slot.label())));
             }
             None => missing.push(slot.label().to_owned()),
@@ -58,6 +57,22 @@ pub fn run(args: RotateArgs, context: &Context<'_>) -> Result<()> {
 impl RotateArgs {
     fn drops(&self, slot: &Slot) -> bool {
         self.drop_others || self.drop.iter().any(|label| label == slot.label())
+    }
+
+    /// The password or key of another slot. `None`: it was not given, and nobody can be asked.
+    fn credential(
+        &self,
+        slot: &Slot,
+        vault: &Vault,
+        context: &Context<'_>,
+    ) -> Result<Option<Credential>> {
+        let Some(sources) = self.sources(slot) else { return Ok(None) };
+        let ask = crate::cli::unlock::ask(context.ui);
+        match sources.unlock_and_keep(vault, &Limits::default(), &*ask) {
+            Ok((_, credential)) => Ok(Some(credential)),
+            Err(VaultError::NoSource) => Ok(None),
+            Err(error) => Err(context.in_file(error)),
+        }
     }
 
     /// Where another slot's password or key is. `None`: a key file that was not given.

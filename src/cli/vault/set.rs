@@ -47,8 +47,12 @@ pub fn run(args: SetArgs, context: &Context<'_>) -> Result<()> {
                 args.name
             )));
     }
+    // First the password: nobody wants to type a secret in vain.
+    let mut file = context.open()?;
     let value = typed(&content(&args, context)?, &args)?;
-    let changed = context.update(|vault| vault.set(&args.name, &value))?;
+    let changed = file
+        .update(|vault| vault.set(&args.name, &value))
+        .map_err(|error| context.in_file(error))?;
     context.ui.note(match changed {
         true => "the secret is set",
         false => "the secret has this value already: nothing was changed",

@@ -33,8 +33,7 @@ fn opened_by(slot: &Slot) -> String {
     match slot.kind() {
         SlotKind::KeyFile => "key file".to_owned(),
         SlotKind::Password { kdf, .. } => {
-            let (memory, passes, lanes) = (kdf.memory / 1024, kdf.passes, kdf.lanes);
-            format!("password, Argon2id with {memory} MiB, {passes} passes, {lanes} lanes")
+            format!("password, Argon2id with {kdf}")
         }
     }
 }

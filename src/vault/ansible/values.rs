@@ -137,12 +137,14 @@ fn json(node: &Node, passwords: &AnsiblePasswords) -> Result<Json, AnsibleError>
     })
 }
 
-/// YAML's core schema, as far as JSON has the same.
+/// What Ansible's YAML 1.1 makes of a text, as far as JSON has the same.
 fn plain_scalar(text: &str) -> Json {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Json::Null,
-        "true" | "True" | "TRUE" => Json::Bool(true),
-        "false" | "False" | "FALSE" => Json::Bool(false),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Json::Bool(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+            Json::Bool(false)
+        }
         _ => serde_json::from_str::<serde_json::Number>(text)
             .map_or_else(|_| Json::String(text.to_owned()), Json::Number),
     }

@@ -43,7 +43,8 @@ pub fn run(args: EditArgs, context: &Context<'_>) -> Result<()> {
             Ok(Some(edited)) => match save(&mut file, &base, &edited, context)? {
                 Saved::Yes => return Ok(()),
                 Saved::ChangedMeanwhile(names) => {
-                    base = texts(file.open()).map_err(|error| context.in_file(error))?;
+                    let now = texts(file.open()).map_err(|error| context.in_file(error))?;
+                    take_over(&mut base, now, &names);
                     format!(
                         "another pirun changed {} meanwhile; saving again replaces that",
                         names.join(", ")
@@ -58,6 +59,16 @@ pub fn run(args: EditArgs, context: &Context<'_>) -> Result<()> {
         };
         context.ui.note(&format!("{complaint}: opening the editor again"));
         scratch.write(&text::with_complaint(&after, &complaint))?;
+    }
+}
+
+/// The user knows now that these were changed. What else was changed was never shown, so it must not look removed.
+fn take_over(base: &mut Texts, mut now: Texts, names: &[String]) {
+    for name in names {
+        match now.remove(name) {
+            Some(text) => base.insert(name.clone(), text),
+            None => base.remove(name),
+        };
     }
 }
 
