@@ -45,6 +45,12 @@ fn local(run: &RunContext, words: &Array) -> Result<CommandOutput> {
         run.remark(format!("would run here: {command}"));
         return Ok(CommandOutput { output: None, command });
     }
+    local_query(run, words)
+}
+
+/// Runs the command whatever the run is.
+fn local_query(run: &RunContext, words: &Array) -> Result<CommandOutput> {
+    let command = script_of(&Dynamic::from(words.clone()))?;
     run.check_cancelled()?;
     let words: Vec<_> = words.iter().map(ToString::to_string).collect();
     let output = run_words(&words)?;
@@ -66,5 +72,19 @@ pub mod api {
     #[rhai_fn(name = "local", return_raw)]
     pub fn local_command(ctx: NativeCallContext, command: Array) -> ScriptResult<CommandOutput> {
         context(&ctx).and_then(|run| local(&run, &command)).or_raise(&ctx)
+    }
+
+    /// Runs a command on this machine that only looks, and returns what it printed. It runs in a dry run too: that
+    /// it changes nothing is your promise.
+    ///
+    /// ```rhai
+    /// local_query(["echo", "hello"]).stdout     //=> "hello"
+    /// ```
+    #[rhai_fn(name = "local_query", return_raw)]
+    pub fn local_query_command(
+        ctx: NativeCallContext,
+        command: Array,
+    ) -> ScriptResult<CommandOutput> {
+        context(&ctx).and_then(|run| local_query(&run, &command)).or_raise(&ctx)
     }
 }

@@ -62,7 +62,9 @@ fn cells(value: &Dynamic, columns: &[String]) -> Vec<String> {
 fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
-        let cells = rows.iter().filter(|row| row.len() > 1).filter_map(|row| row.get(column));
+        // The error of a host that failed stands behind its name, over all columns.
+        let whole = |row: &&Vec<String>| row.len() == columns || column == 0;
+        let cells = rows.iter().filter(whole).filter_map(|row| row.get(column));
         cells
             .map(|cell| unicode_width::UnicodeWidthStr::width(cell.as_str()))
             .max()

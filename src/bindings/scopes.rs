@@ -145,6 +145,9 @@ fn wait_for(
                 if error.kind() == ErrorKind::Cancelled {
                     return Err(convert::into_script(error));
                 }
+                if error.kind() == ErrorKind::Connect {
+                    host.run().forget_node(host.state());
+                }
                 Some(error)
             }
         };
@@ -313,7 +316,7 @@ pub mod api {
     ///
     /// The second closure is turned into a shell script before; it cannot ask the node for anything later.
     ///
-    /// ```rhai
+    /// ```rhai,node
     /// host.confirm_or_undo("30s",
     ///     |host| host.file("/data/etc/network/extra", #{ content: "new\n" }),
     ///     |host| host.absent("/data/etc/network/extra"));

@@ -138,7 +138,7 @@ pub mod api {
     }
 
     /// Prints `<secret:name>`.
-    #[rhai_fn(name = "debug", pure)]
+    #[rhai_fn(name = "debug", name = "to_debug", pure)]
     pub fn debug_secret(secret: &mut Secret) -> String {
         secret.to_string()
     }

@@ -1,7 +1,7 @@
 //! Texts, formats and local files.
 
 use rhai::plugin::*;
-use rhai::{Array, Blob, Module};
+use rhai::{Array, Blob, Map, Module};
 use std::path::Path;
 
 use super::Topic;
@@ -167,6 +167,13 @@ pub mod api {
     #[rhai_fn(name = "to_json", return_raw)]
     pub fn value_to_json(ctx: NativeCallContext, value: Dynamic) -> ScriptResult<String> {
         Ok(to_json(&value).or_raise(&ctx)?.to_string())
+    }
+
+    /// A map as JSON text.
+    // Rhai has a `to_json` of its own for maps, which would win over the general form and show secrets as text.
+    #[rhai_fn(name = "to_json", return_raw)]
+    pub fn map_to_json(ctx: NativeCallContext, value: Map) -> ScriptResult<String> {
+        value_to_json(ctx, value.into())
     }
 
     /// The value that a JSON text holds.

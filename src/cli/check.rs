@@ -53,7 +53,7 @@ pub fn run(args: &CheckArgs, ui: &Ui) -> Result<()> {
     }
     let odd =
         if warnings > 0 { format!(", {}", count(warnings, "warning")) } else { String::new() };
-    ui.out(&format!("{checked} checked, no errors{odd}\n"));
+    ui.out(&format!("{checked} checked, no errors{odd}"));
     Ok(())
 }
 
@@ -110,9 +110,10 @@ fn check(file: &Path, project: &Path, secrets: &dyn Secrets, ui: &Ui) -> (usize,
 }
 
 fn warning(finding: &lint::Finding) -> String {
-    let mut text = format!("warning: {}: {} [{}]\n", finding.site, finding.message, finding.code);
+    let mut text = format!("warning: {}: {} [{}]", finding.site, finding.message, finding.code);
     for hint in &finding.hints {
-        text += &format!("  hint: {hint}\n");
+        text.push_str("\n  hint: ");
+        text.push_str(hint);
     }
     text
 }

@@ -27,10 +27,10 @@ pub fn run(args: &DocArgs, ui: &Ui) -> Result<()> {
     match (&args.definitions, &args.name) {
         (Some(dir), _) => {
             let count = manual.write_definitions(dir)?;
-            ui.out(&format!("{count} files in {}\n", dir.display()));
+            ui.out(&format!("{count} files in {}", dir.display()));
         }
-        (None, Some(name)) => ui.out(&manual.page(name)?),
-        (None, None) => ui.out(&manual.contents()),
+        (None, Some(name)) => ui.out(manual.page(name)?.trim_end()),
+        (None, None) => ui.out(manual.contents().trim_end()),
     }
     Ok(())
 }

@@ -35,8 +35,29 @@ pub fn run(args: &NewArgs, ui: &Ui) -> Result<()> {
     let mut file = std::fs::File::create_new(&path).map_err(|error| Error::io(&path, &error))?;
     file.write_all(STARTER.as_bytes()).map_err(|error| Error::io(&path, &error))?;
     ui.out(&format!(
-        "{} is there. See what it would do: pirun {name}.rhai --dry-run\n",
+        "{} is there. See what it would do: pirun {name}.rhai --dry-run",
         path.display()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::context::Places;
+    use crate::script::engine::{bare, parse};
+    use crate::script::lint::{Known, lint};
+    use crate::script::resolver::Resolver;
+
+    #[test]
+    fn the_starter_has_nothing_to_complain_about() {
+        let resolver = || Resolver::new(Path::new("new.rhai"), Path::new("."));
+        let engine = bare(resolver());
+        let playbook = parse(&engine, STARTER.to_owned(), "new.rhai").unwrap();
+        let (resolver, places) = (resolver(), Places::default());
+        let known = Known { engine: &engine, resolver: &resolver, places: &places, secrets: None };
+        let found: Vec<_> =
+            lint(&playbook, &known).into_iter().map(|finding| finding.message).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
 }

@@ -235,10 +235,10 @@ impl Prepared {
         ui: &Ui,
     ) -> Result<u8> {
         let cancelled = run.cancel().is_cancelled();
-        if let Err(error) = &result {
-            if error.kind() != ErrorKind::Cancelled {
-                ui.error(error);
-            }
+        if let Err(error) = &result
+            && error.kind() != ErrorKind::Cancelled
+        {
+            ui.error(error);
         }
         let rows: Vec<_> =
             states.iter().filter(|state| state.took_part()).map(|state| state.recap()).collect();

@@ -312,6 +312,11 @@ impl RunContext {
         Arc::new(node)
     }
 
+    /// Drops a connection that is of no use any more; the next verb logs in anew.
+    pub fn forget_node(&self, state: &HostState) {
+        lock(&state.node).take();
+    }
+
     /// Reboots the host behind `node`; later verbs use the connection to the new boot.
     pub fn reboot(&self, state: &HostState, node: &Node, limit: Duration) -> Result<()> {
         let remote =

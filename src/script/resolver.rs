@@ -106,10 +106,11 @@ impl Resolver {
 
     fn load(&self, engine: &Engine, path: &str) -> Result<Shared<Module>> {
         let found = self.find(path)?;
-        if found.overrides && lock(&self.told).insert(path.to_owned()) {
-            if let Some(run) = run_of(engine) {
-                run.remark(format!("using {} instead of the built-in `{path}`", found.source));
-            }
+        if found.overrides
+            && lock(&self.told).insert(path.to_owned())
+            && let Some(run) = run_of(engine)
+        {
+            run.remark(format!("using {} instead of the built-in `{path}`", found.source));
         }
         let mut ast = engine
             .compile(&found.text)

@@ -30,10 +30,10 @@ impl SharedVars {
                     groups.entry(group.to_owned()).or_default().push(host.name.clone());
                 }
             }
-            let (hosts, groups) = (Value::from_iter(hosts), Value::from(Serde(&groups)));
+            let (hosts, groups) = (Value::from_pairs(hosts), Value::from(Serde(&groups)));
             let inventory = BTreeMap::from([("hosts", hosts.clone()), ("groups", groups.clone())]);
             BTreeMap::from([
-                ("inventory", Value::from_iter(inventory)),
+                ("inventory", Value::from_pairs(inventory)),
                 ("hosts", hosts.clone()),
                 ("hostvars", hosts),
                 ("groups", groups),
@@ -59,7 +59,7 @@ pub fn template_vars(host: &HostHandle, given: &Map) -> Result<Value> {
     for (name, value) in given {
         vars.insert(name.to_string(), to_value(value)?);
     }
-    Ok(Value::from_iter(vars))
+    Ok(Value::from_pairs(vars))
 }
 
 /// A host as templates see it: name, address, groups, and its variables beside them.
@@ -70,7 +70,7 @@ fn host_value(host: &Host) -> Value {
     map.insert("address", Value::from(host.address.as_str()));
     map.insert("groups", Value::from(Serde(&host.groups)));
     map.insert("vars", Value::from(Serde(&host.vars)));
-    Value::from_iter(map)
+    Value::from_pairs(map)
 }
 
 /// A playbook's value as templates see it. A secret stays one until the template looks at it.
@@ -92,7 +92,7 @@ fn to_value(value: &Dynamic) -> Result<Value> {
     }
     if let Some(map) = value.read_lock::<Map>() {
         let pairs = map.iter().map(|(name, value)| Ok((name.to_string(), to_value(value)?)));
-        return Ok(Value::from_iter(pairs.collect::<Result<Vec<_>>>()?));
+        return Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>>>()?));
     }
     super::values::to_json(value).map(|json| Value::from(Serde(&json)))
 }

@@ -64,11 +64,11 @@ pub fn finish_writable(node: &Node) -> Result<Change> {
     let mode = words.next().unwrap_or("rw");
     let services: Vec<&str> = words.collect();
     let mut change = change;
-    if mode == "ro" {
-        change = change.with(Aspect::Action { action: Action::Remount });
-    }
+    change = change.with(Aspect::Action {
+        action: if mode == "ro" { Action::Remount } else { Action::Restart },
+    });
     if !services.is_empty() {
-        change = change.with(Aspect::Action { action: Action::Restart }).remark(services.join(" "));
+        change = change.remark(format!("{} stopped meanwhile", services.join(" and ")));
     }
     Ok(change)
 }

@@ -118,9 +118,6 @@ pub fn playbook_command(name: &str, doc: &str, declared: &Declared) -> Command {
         .no_binary_name(true)
         .max_term_width(100)
         .next_help_heading("Parameters of this playbook");
-    if let Some(first) = about.lines().next() {
-        command = command.about(first.to_owned()).long_about(about.clone());
-    }
     for param in &declared.params {
         command = command.arg(param_arg(param));
         if param.typ == Type::Bool {
@@ -136,12 +133,17 @@ pub fn playbook_command(name: &str, doc: &str, declared: &Declared) -> Command {
         }
         command = command.arg(slot);
     }
-    RunArgs::augment_args(command)
+    // Behind the flags: their struct has a doc comment of its own.
+    let first = about.lines().next().unwrap_or_default().to_owned();
+    RunArgs::augment_args(command).about(first).long_about(about)
 }
 
 fn param_arg(param: &Param) -> Arg {
     let arg = Arg::new(param.name.clone()).long(param.flag());
     let help = match &param.default {
+        Some(default) if param.typ == Type::Bool && default.as_bool() == Ok(true) => {
+            format!("{} [default: true; `--no-{}` for false]", param.help, param.flag())
+        }
         Some(default) => format!("{} [default: {default}]", param.help),
         None => format!("{} [required]", param.help),
     };

@@ -32,7 +32,7 @@ async fn wait(cancel: &Cancel, ui: &Ui) {
             ui.close();
             std::process::exit(i32::from(ErrorKind::Cancelled.exit_code()));
         }
-        ui.note("cancelling: hosts finish what they are writing. Ctrl-C again ends at once.\n");
+        ui.note("cancelling: hosts finish what they are writing. Ctrl-C again ends at once.");
         cancel.cancel();
     }
 }

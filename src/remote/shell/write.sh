@@ -52,6 +52,8 @@ f_finish() {
 f_fill() {
 	if [ -n "$B" ]; then printf %s "$C" | base64 -d >>"$1"; else printf %s "$C" >>"$1"; fi && return
 	rm -f "$1"
+	# The shell's own printf fails without a word.
+	df -Pk "${1%/*}/" | { read -r _; read -r _ _ _ k _; [ "$k" -gt 1024 ] || echo "No space left on device" >&2; }
 	return 1
 }
 

@@ -28,19 +28,20 @@ pub fn check(script: &Script, node: &Node, report: &mut Report) {
 }
 
 fn template(script: &Script, name: &str, position: Position, report: &mut Report) {
-    let dir = script.known.places.playbook_dir();
     let project = &script.known.places.project;
-    let places: [PathBuf; 4] = [
-        dir.join(name),
-        dir.join("templates").join(name),
-        project.join(name),
-        project.join("templates").join(name),
-    ];
-    if places.iter().any(|path| path.is_file()) {
+    let mut dirs = vec![script.known.places.playbook_dir(), project.clone()];
+    if dirs[0].ends_with("stdlib") {
+        // A library's templates lie beside the playbooks that import it.
+        dirs.push(project.join("playbooks"));
+    }
+    let dirs: Vec<PathBuf> =
+        dirs.iter().flat_map(|dir| [dir.clone(), dir.join("templates")]).collect();
+    if dirs.iter().any(|dir| dir.join(name).is_file()) {
         return;
     }
-    let names: Vec<String> = [dir.join("templates"), project.join("templates")]
+    let names: Vec<String> = dirs
         .iter()
+        .filter(|dir| dir.ends_with("templates"))
         .flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();

@@ -103,10 +103,11 @@ impl<'a> Script<'a> {
                 keys.extend(map.0.iter().map(|(key, _)| key.name.to_string()));
             }
             Some(ASTNode::Stmt(Stmt::Var(var, ..))) => {
-                if let Expr::FnCall(call, _) = &var.1 {
-                    if call.name == "host" && !call.is_qualified() {
-                        hosts.insert(var.0.name.to_string());
-                    }
+                if let Expr::FnCall(call, _) = &var.1
+                    && call.name == "host"
+                    && !call.is_qualified()
+                {
+                    hosts.insert(var.0.name.to_string());
                 }
             }
             _ => {}

@@ -132,3 +132,27 @@ fn eval_is_not_there() {
       hint: It would run text that `pirun check` has not seen.
     ");
 }
+
+#[test]
+fn a_wrong_option_or_value_can_be_caught() {
+    let script = r#"
+        let host = host("server");
+        try { host.query("x", #{ timeuot: "5s" }); } catch (e) { print(e.message); }
+        try { host.query("x", #{ timeout: 5 }); } catch (e) { print(e.message); }
+        try { throw "plain"; } catch (e) { print(error(e).message); }
+        try { 1 / 0; } catch (e) { print(error(e).kind + ": " + error(e).message); }
+    "#;
+    assert_snapshot!(Stage::default().prints(script), @r#"
+    `query` has no option `timeuot`
+    `timeout` of `query` must be a duration such as "10m" or "90s", not 5
+    plain
+    playbook: division by zero: 1 / 0
+    "#);
+}
+
+#[test]
+fn a_rethrown_error_keeps_its_place() {
+    let stage = Stage::default();
+    let script = "let host = host(\"server\");\ntry {\n    host.query(\"missing\");\n} catch (e) {\n    throw e;\n}";
+    assert_snapshot!(stage.error(script), @"rpi40: play.rhai:3:10: `missing` ended with code 1 (command)");
+}

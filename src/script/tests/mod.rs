@@ -3,3 +3,5 @@
 mod errors;
 mod fan_out;
 mod modules;
+mod output;
+mod secrets;

@@ -109,3 +109,20 @@ fn constants_reach_functions_and_closures() {
     "#;
     assert_snapshot!(stage.prints(script), @"rpi40: 3 3 4 4");
 }
+
+#[test]
+fn an_imported_file_is_evaluated_once_for_all_hosts() {
+    let stage = Stage::default()
+        .file("lib.rhai", "print(\"evaluated\");\nfn one() { 1 }")
+        .file("other.rhai", "import \"lib\" as lib;\nfn two() { lib::one() + 1 }");
+    let script = r#"
+        import "lib" as lib;
+        import "other" as other;
+        print("top");
+        on(hosts("all"), |host| lib::one() + other::two());
+    "#;
+    assert_snapshot!(stage.prints(script), @r"
+    evaluated
+    top
+    ");
+}

@@ -1,0 +1,61 @@
+//! What a run costs where no clock is needed: logins, bytes, turnarounds, processes.
+
+mod common;
+
+use common::Cluster;
+
+/// The job that the benchmarks time: twelve verbs, nine of which change a fresh node.
+const JOB: &str = r##"
+let big = ""; big.pad(12288, 'x');
+let conf = ""; for i in 1..=20 { conf += `option_${i} = "value ${i}"\n`; }
+on(hosts("all"), |host| {
+    host.file("/data/etc/hostname.job", #{ content: host.name + "\n", mode: "0644" });
+    host.authorized_key("root", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHcB3mGkqzJ4kkqzJ4kkqzJ4kkqzJ4kkqzJ4kkqzJ4kk job@laptop");
+    host.dir("/data/k3s/incomplete-downloads", #{ mode: "0755" });
+    let a = host.file("/data/etc/job.conf", #{ content: conf, mode: "0600" });
+    let b = host.file("/data/etc/big.conf", #{ content: big, mode: "0644" });
+    host.line("/data/etc/fstab.job", "nas:/export /data/nas nfs noatime 0 0");
+    host.link("/data/etc/job-link", "/etc/init.d/k3s");
+    host.dir("/data/job", #{ mode: "0711" });
+    host.service("rpcbind", "stopped");
+    host.service("k3s", "stopped");
+    if a.changed || b.changed { host.service("rpcbind", "restarted"); }
+});
+"##;
+const VERBS: u32 = 11;
+
+#[test]
+fn a_run_costs_one_login_and_one_turnaround_a_verb() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let relay = cluster.lab.relay(cluster.node("rpi40")).expect("a relay");
+    cluster.write_inventory(&[("rpi40".to_owned(), relay.address().to_string())], "");
+    cluster.write("play.rhai", JOB);
+    for (run, changed) in [("first", 9), ("second", 0)] {
+        relay.forget_traffic();
+        let said = cluster.pirun(&["play.rhai"]).ok();
+        // The service that the job restarts in its first run is found running, and stopped, in the second.
+        let found = said.recap("rpi40").1;
+        assert!(found >= changed && found <= changed + 1, "{run}: {}", said.stdout);
+        let traffic = relay.traffic();
+        assert_eq!(traffic.connections, 1, "{run}");
+        assert!(traffic.turnarounds <= VERBS + 7, "{run}: {traffic:?}");
+        assert!(traffic.bytes_to_node <= 30_000, "{run}: {traffic:?}");
+    }
+}
+
+#[test]
+fn a_verb_starts_few_processes_on_the_node() {
+    let cluster = Cluster::start(&["rpi40"]);
+    // Without the services: what `rc-service` starts is its own affair.
+    let job = JOB.replace("if a.changed || b.changed", "if false");
+    cluster.write("play.rhai", &job);
+    let node = cluster.node("rpi40");
+    for (run, limit) in [("first", 4.0), ("second", 2.5)] {
+        let before = node.process_count().expect("counted");
+        cluster.pirun(&["play.rhai"]).ok();
+        let started = node.process_count().expect("counted") - before;
+        // The login itself: dropbear's child, and the shell.
+        let a_verb = (f64::from(started) - 3.0) / f64::from(VERBS - 1);
+        assert!(a_verb <= limit, "{run}: {started} processes, {a_verb:.1} a verb");
+    }
+}
