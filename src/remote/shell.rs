@@ -19,8 +19,8 @@ pub struct Shell {
     token: String,
     /// Set while an answer is outstanding: whoever finds it set must not use the channel.
     broken: bool,
-    /// Answers to requests that were sent ahead without waiting.
-    ahead: usize,
+    /// Text that travels with the first request: the function library needs no round trip of its own.
+    preamble: String,
 }
 
 /// Why there was no answer.
@@ -33,15 +33,16 @@ pub enum Lost {
 }
 
 impl Shell {
-    pub fn new(stdin: ChildStdin, stdout: ChildStdout, stderr: ChildStderr, token: String) -> Self {
-        Self { stdin, stdout, stderr, token, broken: false, ahead: 0 }
-    }
-
-    /// Sends text whose answer the next request will read past: the function library needs no round trip.
-    pub async fn send_ahead(&mut self, text: &str) -> Result<(), Lost> {
-        let request = format!("T={}\n{text}\np_end 0\n", self.token);
-        self.ahead += 1;
-        self.stdin.write_all(request.as_bytes()).await.map_err(|_| Lost::Closed)
+    /// A shell whose first request brings `library` along.
+    pub fn new(
+        stdin: ChildStdin,
+        stdout: ChildStdout,
+        stderr: ChildStderr,
+        token: String,
+        library: &str,
+    ) -> Self {
+        let preamble = format!("T={token}\n{library}\n");
+        Self { stdin, stdout, stderr, token, broken: false, preamble }
     }
 
     /// Sends one request and waits for its answer.
@@ -63,8 +64,8 @@ impl Shell {
 
     async fn exchange(&mut self, script: &str) -> Result<Output, Lost> {
         // The redirection keeps commands from reading the requests that follow.
-        let request = format!("{{\n{script}\n}} </dev/null\np_end $?\n");
-        let answers = self.ahead + 1;
+        let mut request = std::mem::take(&mut self.preamble);
+        request.push_str(&format!("{{\n{script}\n}} </dev/null\np_end $?\n"));
         let send = async {
             self.stdin.write_all(request.as_bytes()).await.map_err(|_| Lost::Closed)?;
             self.stdin.flush().await.map_err(|_| Lost::Closed)
@@ -72,10 +73,9 @@ impl Shell {
         let token = self.token.as_bytes();
         let (_, stdout, stderr) = tokio::try_join!(
             send,
-            last_answer(&mut self.stdout, token, answers),
-            last_answer(&mut self.stderr, token, answers)
+            read_answer(&mut self.stdout, token),
+            read_answer(&mut self.stderr, token)
         )?;
-        self.ahead = 0;
         let code = std::str::from_utf8(&stdout.tail).ok().and_then(|t| t.trim().parse().ok());
         Ok(Output { code: code.ok_or(Lost::Closed)?, stdout: stdout.text, stderr: stderr.text })
     }
@@ -87,25 +87,18 @@ struct Answer {
     tail: Vec<u8>,
 }
 
-/// Reads `count` answers and returns the last.
-async fn last_answer(
+/// Reads up to the token.
+async fn read_answer(
     stream: &mut (impl AsyncReadExt + Unpin),
     token: &[u8],
-    count: usize,
 ) -> Result<Answer, Lost> {
     let mut buffer = Vec::new();
     let mut searched = 0;
-    let mut left = count;
     loop {
-        while let Some((text_end, tail, next)) = find_end(&buffer, searched, token) {
-            left -= 1;
-            if left == 0 {
-                let tail = buffer[tail..next - 1].to_vec();
-                buffer.truncate(text_end);
-                return Ok(Answer { text: buffer, tail });
-            }
-            buffer.drain(..next);
-            searched = 0;
+        if let Some((text_end, tail, end)) = find_end(&buffer, searched, token) {
+            let tail = buffer[tail..end].to_vec();
+            buffer.truncate(text_end);
+            return Ok(Answer { text: buffer, tail });
         }
         searched = buffer.len().saturating_sub(token.len() + 16);
         let read = stream.read_buf(&mut buffer).await.map_err(|_| Lost::Closed)?;
@@ -115,12 +108,12 @@ async fn last_answer(
     }
 }
 
-/// Where `"\n" token … "\n"` stands: end of the text, start of the tail, start of what follows.
+/// Where `"\n" token … "\n"` stands: end of the text, start and end of the tail.
 fn find_end(buffer: &[u8], from: usize, token: &[u8]) -> Option<(usize, usize, usize)> {
     let start = from + buffer[from..].windows(token.len()).position(|window| window == token)?;
     let tail = start + token.len();
     let line_end = tail + buffer[tail..].iter().position(|byte| *byte == b'\n')?;
-    Some((start.saturating_sub(1), tail, line_end + 1))
+    Some((start.saturating_sub(1), tail, line_end))
 }
 
 #[cfg(test)]
@@ -129,12 +122,11 @@ mod tests {
 
     use super::*;
 
-    fn answer(chunks: Vec<Vec<u8>>, count: usize) -> Result<(Vec<u8>, Vec<u8>), String> {
+    fn answer(chunks: Vec<Vec<u8>>) -> Result<(Vec<u8>, Vec<u8>), String> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let mut reader = tokio_test_reader(chunks);
-            let answer =
-                last_answer(&mut reader, b"TOKEN", count).await.map_err(|e| e.to_string())?;
+            let answer = read_answer(&mut reader, b"TOKEN").await.map_err(|e| e.to_string())?;
             Ok((answer.text, answer.tail))
         })
     }
@@ -153,13 +145,13 @@ mod tests {
         #[test]
         fn any_bytes_come_back_whole(text in proptest::collection::vec(any::<u8>(), 0..4000)) {
             prop_assume!(!text.windows(5).any(|w| w == b"TOKEN"));
-            let chunks = vec![b"ahead\nTOKEN 0\n".to_vec(), text.clone(), b"\nTOKEN 7\n".to_vec()];
-            prop_assert_eq!(answer(chunks, 2), Ok((text, b" 7".to_vec())));
+            let chunks = vec![text.clone(), b"\nTOKEN 7\n".to_vec()];
+            prop_assert_eq!(answer(chunks), Ok((text, b" 7".to_vec())));
         }
     }
 
     #[test]
     fn a_stream_that_ends_early_is_a_lost_connection() {
-        assert_eq!(answer(vec![b"half an ans".to_vec()], 1), Err("the connection was lost".into()));
+        assert_eq!(answer(vec![b"half an ans".to_vec()]), Err("the connection was lost".into()));
     }
 }

@@ -24,11 +24,13 @@ const STREAM_CHUNK: usize = 64 * 1024;
 
 /// A logged-in node.
 pub struct SshRemote {
-    host: String,
-    session: Arc<Session>,
-    shell: Mutex<Shell>,
+    // The order matters when a remote is dropped: channel, then login, and only then the pipes, whose
+    // end the shell would answer with another round trip.
     /// Holds the channel of `shell` open.
     _child: Child<Arc<Session>>,
+    session: Arc<Session>,
+    shell: Mutex<Shell>,
+    host: String,
     runtime: Handle,
     cancel: Cancel,
     /// Whether the functions that write were sent.
@@ -55,10 +57,10 @@ impl SshRemote {
             .block_on(start_shell(&session, writes))
             .map_err(|lost| lost_error(&host.name, &lost))?;
         Ok(Self {
-            host: host.name.clone(),
+            _child: child,
             session,
             shell: Mutex::new(shell),
-            _child: child,
+            host: host.name.clone(),
             runtime: runtime.clone(),
             cancel: cancel.clone(),
             writes,
@@ -261,10 +263,8 @@ async fn start_shell(
     else {
         return Err(Lost::Closed);
     };
-    let mut shell = Shell::new(stdin, stdout, stderr, token()?);
     let library = if writes { library::writing() } else { library::looking() };
-    shell.send_ahead(&library).await?;
-    Ok((child, shell))
+    Ok((child, Shell::new(stdin, stdout, stderr, token()?, &library)))
 }
 
 /// 128 random bits that no command on the node can guess.

@@ -29,8 +29,16 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_whole_vault() {
         let mut command = project.command(&["set", "k3s_token", "--random", "40"]);
         // Without `setsid`, which would take the signal for itself.
         let mut direct = std::process::Command::new(env!("CARGO_BIN_EXE_pirun"));
-        direct.args(command.get_args().skip(2)).current_dir(project.directory.path()).env("PIRUN_VAULT_KEY_FILE", "key");
-        let mut child = direct.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        direct
+            .args(command.get_args().skip(2))
+            .current_dir(project.directory.path())
+            .env("PIRUN_VAULT_KEY_FILE", "key");
+        let mut child = direct
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         drop(command.stdin(Stdio::null()));
         thread::sleep(Duration::from_micros(500 * round));
         let _ = child.kill();
@@ -40,9 +48,15 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_whole_vault() {
         changed += u32::from(text != last);
         last = text;
     }
-    assert!((1..60).contains(&changed), "the kills came before or after every write: {changed} of 60 were written");
+    assert!(
+        (1..60).contains(&changed),
+        "the kills came before or after every write: {changed} of 60 were written"
+    );
     project.run(&["set", "done", "--random", "8"]);
-    let left: Vec<_> = fs::read_dir(project.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(project.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 2, "the next writer removes what the killed ones left: {left:?}");
 }
 

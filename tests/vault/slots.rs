@@ -32,7 +32,12 @@ fn changing_a_slot_leaves_every_secret_untouched() {
     vault.add_slot("recovery", &password("paper"), CHEAP).unwrap();
     vault.remove_slot("ci").unwrap();
     let after = vault.print().unwrap();
-    let secrets = |text: &str| text.lines().filter(|line| line.starts_with("secret ")).map(String::from).collect::<Vec<_>>();
+    let secrets = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("secret "))
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(secrets(&before), secrets(&after));
     assert!(open(&after, "right").unwrap_err().is_wrong_credential());
     assert_eq!(open(&after, "new").unwrap().opened_by(), "main");
@@ -52,8 +57,14 @@ fn there_are_at_most_sixteen_slots() {
     for label in 1..16 {
         vault.add_slot(&label.to_string(), &Credential::key_file([label; 32]), CHEAP).unwrap();
     }
-    assert!(matches!(vault.add_slot("16", &Credential::key_file(KEY), CHEAP), Err(VaultError::TooManySlots)));
-    assert!(matches!(vault.add_slot("3", &Credential::key_file(KEY), CHEAP), Err(VaultError::SlotExists(_))));
+    assert!(matches!(
+        vault.add_slot("16", &Credential::key_file(KEY), CHEAP),
+        Err(VaultError::TooManySlots)
+    ));
+    assert!(matches!(
+        vault.add_slot("3", &Credential::key_file(KEY), CHEAP),
+        Err(VaultError::SlotExists(_))
+    ));
     assert_eq!(reopened(&mut vault, &Credential::key_file([15; 32])).unwrap().opened_by(), "15");
 }
 
@@ -63,12 +74,17 @@ fn rotation_seals_everything_anew_and_keeps_the_old_key_for_backups() {
     let (before, old_key) = (vault.print().unwrap(), vault.key().clone());
     vault.rotate(&[("main".into(), password("right"), CHEAP)]).unwrap();
     let after = vault.print().unwrap();
-    for line in before.lines().filter(|line| !line.starts_with("pirun-vault") && !line.starts_with("id ")) {
+    for line in
+        before.lines().filter(|line| !line.starts_with("pirun-vault") && !line.starts_with("id "))
+    {
         assert!(!after.contains(line), "{line} was kept");
     }
     let opened = open(&after, "right").unwrap();
     assert_eq!(opened.id(), sample_id(&before));
-    assert_eq!(opened.get("k3s_token").unwrap().expose_text(), Some("K10abcdef::server:0123456789"));
+    assert_eq!(
+        opened.get("k3s_token").unwrap().expose_text(),
+        Some("K10abcdef::server:0123456789")
+    );
     assert_eq!(opened.names().count(), 3, "the old key is not listed");
     let kept = opened.key_of(&old_key.id()).unwrap();
     assert_eq!(kept.backup_key(), old_key.backup_key());
@@ -102,7 +118,10 @@ fn an_equal_value_keeps_its_bytes() {
     let before = vault.print().unwrap();
     assert!(!vault.set("cloudflare_key", &SecretValue::text("apikey")).unwrap());
     assert_eq!(vault.print().unwrap(), before);
-    assert!(vault.set("cloudflare_key", &SecretValue::bytes(b"apikey")).unwrap(), "another kind is a change");
+    assert!(
+        vault.set("cloudflare_key", &SecretValue::bytes(b"apikey")).unwrap(),
+        "another kind is a change"
+    );
 }
 
 #[test]

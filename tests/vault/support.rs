@@ -74,7 +74,8 @@ impl Project {
 
     pub fn write_private(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.path(name);
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         file.unwrap().write_all(content).unwrap();
         path
     }
@@ -113,11 +114,9 @@ impl Project {
 
     /// stdout, stderr and the exit code, with this run's directory and random parts replaced.
     pub fn shown(&self, output: &Output) -> String {
-        let text = [
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        ]
-        .concat();
+        let text =
+            [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)]
+                .concat();
         let text = text.replace(&self.directory.path().display().to_string(), "DIR");
         let random = regex::Regex::new("[0-9a-f]{32}|sealed as [0-9a-f]{8}").unwrap();
         let text = random.replace_all(&text, "RANDOM");
@@ -139,6 +138,9 @@ pub fn python() -> Option<PathBuf> {
         return None;
     }
     let output = Command::new(here().join("venv.sh")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "venv.sh failed; PIRUN_TESTS_OFFLINE=1 leaves these tests out");
+    assert!(
+        output.status.success(),
+        "venv.sh failed; PIRUN_TESTS_OFFLINE=1 leaves these tests out"
+    );
     Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin"))
 }

@@ -14,7 +14,8 @@ fn told(text: &str) -> String {
 
 fn told_with(text: &str, password: &str) -> String {
     let error: Error = open(text, password).unwrap_err().into();
-    let lines: Vec<&str> = std::iter::once(error.message()).chain(error.hints().iter().map(String::as_str)).collect();
+    let lines: Vec<&str> =
+        std::iter::once(error.message()).chain(error.hints().iter().map(String::as_str)).collect();
     lines.join("\n")
 }
 
@@ -133,7 +134,8 @@ fn forged(text: &str, cost: &str) -> String {
     let mut sum = <Blake2bMac<U32>>::new_from_slice(&[0; 32]).unwrap();
     sum.update(b"sum");
     sum.update(body.as_bytes());
-    let sum: String = sum.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum: String =
+        sum.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     text.replace(slot, &format!("{body} sum={sum}"))
 }
 
@@ -144,12 +146,28 @@ fn a_key_derivation_bomb_is_refused_before_it_costs_anything() {
     slot `main` asks for 4096 MiB of memory and 1 passes, which is above the limit: not tried
     No pirun writes such a slot. Take the file from git or a backup.
     ");
-    for cost in ["m=4294967295 t=1 p=1", "m=65536 t=4294967295 p=1", "m=64 t=1 p=4294967295", "m=0 t=0 p=0", "m=64 t=1 p=255"] {
+    for cost in [
+        "m=4294967295 t=1 p=1",
+        "m=65536 t=4294967295 p=1",
+        "m=64 t=1 p=4294967295",
+        "m=0 t=0 p=0",
+        "m=64 t=1 p=255",
+    ] {
         let bomb = forged(&text, cost);
         let (memory, start) = (peak_memory(), cpu_time());
         let refused = open(&bomb, "right");
-        assert!(matches!(refused, Err(VaultError::KdfTooExpensive { .. } | VaultError::KdfInvalid { .. })), "{cost}");
-        assert!(cpu_time() - start < Duration::from_millis(20), "{cost} took {:?}", cpu_time() - start);
+        assert!(
+            matches!(
+                refused,
+                Err(VaultError::KdfTooExpensive { .. } | VaultError::KdfInvalid { .. })
+            ),
+            "{cost}"
+        );
+        assert!(
+            cpu_time() - start < Duration::from_millis(20),
+            "{cost} took {:?}",
+            cpu_time() - start
+        );
         assert!(peak_memory() - memory < 64 << 10, "{cost} took {} KiB", peak_memory() - memory);
     }
 }
@@ -184,7 +202,8 @@ fn every_flipped_byte_is_noticed_and_never_reported_as_a_wrong_password() {
         for flip in [0x01, 0x20, 0x80] {
             let mut bytes = text.clone().into_bytes();
             bytes[index] ^= flip;
-            let opened = Vault::parse(&bytes).and_then(|vault| vault.open(&password("right"), &limits()));
+            let opened =
+                Vault::parse(&bytes).and_then(|vault| vault.open(&password("right"), &limits()));
             let error = opened.expect_err(&format!("byte {index} ^ {flip:#x} was not noticed"));
             assert!(!error.is_wrong_credential(), "byte {index} ^ {flip:#x}: {error}");
         }
@@ -197,7 +216,10 @@ fn every_truncation_is_noticed_without_a_password() {
     let text = sample_text();
     for length in 0..text.len() {
         let error = Vault::parse(&text.as_bytes()[..length]).expect_err(&format!("{length} bytes"));
-        assert!(matches!(error, VaultError::Damaged { .. } | VaultError::NotAVault), "{length} bytes: {error}");
+        assert!(
+            matches!(error, VaultError::Damaged { .. } | VaultError::NotAVault),
+            "{length} bytes: {error}"
+        );
     }
 }
 
