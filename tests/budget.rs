@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::Cluster;
 
 /// The job that the benchmarks time: twelve verbs, nine of which change a fresh node.
@@ -68,4 +70,44 @@ fn a_verb_starts_few_processes_on_the_node() {
         let a_verb = (f64::from(started) - 3.0) / f64::from(VERBS - 1);
         assert!(a_verb <= limit, "{run}: {started} processes, {a_verb:.1} a verb");
     }
+}
+
+#[test]
+fn marks_for_handlers_stay_within_the_processes_of_a_verb() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let handler = "host.at_end(\"restart\", [a, b], |host| { host.query(\"true\"); });\n";
+    let job =
+        JOB.replace("    if a.changed || b.changed {", &format!("    {handler}    if false {{"));
+    cluster.write("play.rhai", &job);
+    let node = cluster.node("rpi40");
+    let before = node.process_count().expect("counted");
+    cluster.pirun(&["play.rhai"]).ok();
+    let started = node.process_count().expect("counted") - before;
+    let a_verb = (f64::from(started) - 3.0) / f64::from(VERBS);
+    assert!(a_verb <= 4.0, "{started} processes, {a_verb:.1} a verb");
+}
+
+#[test]
+fn no_connection_outlives_its_run() {
+    let cluster = Cluster::start(&["rpi40"]);
+    cluster.write("play.rhai", "on(hosts(\"all\"), |host| { host.query(\"true\"); });\n");
+    // The sockets' directory is part of a master's title.
+    let place = cluster.project.path();
+    let output = cluster.command(&["play.rhai"]).env("TMPDIR", place).output();
+    assert!(output.expect("pirun runs").status.success());
+    let place = place.to_string_lossy().into_owned();
+    let end = Instant::now() + Duration::from_secs(5);
+    while let Some(master) = processes().find(|title| title.contains(&place)) {
+        assert!(Instant::now() < end, "still there: {master}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The titles of all processes.
+fn processes() -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    entries.filter_map(|entry| {
+        let title = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&title).replace('\0', " "))
+    })
 }

@@ -163,9 +163,10 @@ pub struct RunParts {
 
 /// One run of one playbook.
 pub struct RunContext {
-    parts: RunParts,
-    /// One a host of the inventory, in file order; made when the host is first named.
+    /// One a host of the inventory, in file order; made when the host is first named. Before `parts`: connections end
+    /// by their control sockets, whose directory goes away with what made them.
     states: Mutex<Vec<Arc<HostState>>>,
+    parts: RunParts,
     /// Hosts that failed in this run, for `max_fail`.
     failures: AtomicUsize,
     hashes: Mutex<BTreeMap<PathBuf, (String, u64)>>,

@@ -29,7 +29,7 @@ f_begin() {
 	[ ! -e "$2" ] && [ ! -L "$2" ] || rm -f "$2" || return
 	m=$4 o=$5
 	if [ "$m" = keep ]; then if [ -f "$1" ]; then m=$(stat -c %a "$1"); else m=; fi; fi
-	if [ "$o" = keep ]; then if [ ! -f "$1" ] || [ -O "$1" ] && [ -G "$1" ]; then o=; else o=$(stat -c %u:%g "$1"); fi; fi
+	if [ "$o" = keep ]; then if [ ! -f "$1" ] || { [ -O "$1" ] && [ -G "$1" ]; }; then o=; else o=$(stat -c %u:%g "$1"); fi; fi
 	umask "$3"
 	set -C
 	# Not ":", whose failed redirection would end the shell.
@@ -72,8 +72,12 @@ f_stream() {
 f_append() {
 	p_real "$1"
 	t=${R%/*}/.${R##*/}.pirun
-	f_begin "$R" "$t" "$3" keep keep || return
-	if { [ ! -s "$R" ] || cat "$R" >>"$t"; } && f_newline "$t" && printf '%s\n' "$2" >>"$t"; then f_finish "$t" "$R"; return; fi
+	# One cp brings content, mode and owner; nobody else can read the copy before.
+	if [ -s "$R" ]; then
+		f_begin "$R" "$t" 077 "" "" && cp -p "$R" "$t"
+	else
+		f_begin "$R" "$t" "$3" keep keep
+	fi && f_newline "$t" && printf '%s\n' "$2" >>"$t" && { f_finish "$t" "$R"; return; }
 	rm -f "$t"
 	return 1
 }
@@ -94,7 +98,7 @@ s_bring() {
 }
 
 # A mark on the node that outlives this session: written and on disk before what it announces.
-mark_set() { mkdir -p "$H/$1" && printf '%s\n' "$3" >"$H/$1/$2" && sync "$H/$1/$2"; }
+mark_set() { { [ -d "$H/$1" ] || mkdir -p "$H/$1"; } && printf '%s\n' "$3" >"$H/$1/$2" && sync "$H/$1/$2"; }
 mark_clear() { rm -f "$H/$1/$2" && rmdir "$H/$1" 2>/dev/null || :; }
 
 # SCOPE, WSERVICES: a scope whose first change stops the services and remounts. WRAN: what really ran.
