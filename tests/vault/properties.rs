@@ -77,7 +77,7 @@ proptest! {
 #[test]
 fn a_megabyte_is_a_secret_like_any_other_and_four_are_too_much() {
     let mut vault = OpenVault::create("ci", &key(), CHEAP).unwrap();
-    let megabyte: Vec<u8> = (0..1 << 20).map(|index| (index * 31 >> 3) as u8).collect();
+    let megabyte: Vec<u8> = (0..1 << 20).map(|index| ((index * 31) >> 3) as u8).collect();
     vault.set("big", &SecretValue::bytes(&megabyte)).unwrap();
     let opened = vault.seal().unwrap().open(&key(), &limits()).unwrap();
     assert_eq!(opened.get("big").unwrap().expose_bytes(), megabyte);
