@@ -20,10 +20,12 @@ impl Wanted for Directory {
         check_path(&self.path)?;
         let path = sh_quote(&self.path);
         let line = self.attributes.stat_line();
-        let mut apply = format!("[ -d {path} ] || mkdir -p {path} || return");
-        if let Some(mode) = self.attributes.mode {
-            apply += &format!("\nchmod {mode:o} {path} || return");
-        }
+        let mut apply = match self.attributes.mode {
+            Some(mode) => format!(
+                "if [ -d {path} ]; then chmod {mode:o} {path}; else mkdir -p -m {mode:o} {path}; fi || return"
+            ),
+            None => format!("[ -d {path} ] || mkdir -p {path} || return"),
+        };
         let owner = self.attributes.chown();
         if !owner.is_empty() {
             apply += &format!("\nchown {} {path}", sh_quote(&owner));
