@@ -76,8 +76,10 @@ fn unwind(engine: &Engine, source: &str, error: &EvalAltResult) -> Error {
     match error {
         EvalAltResult::ErrorInFunctionCall(name, inner_source, inner, position) => {
             let error = unwind(engine, &inside(inner_source), inner);
-            // A closure stands where it is used: the excerpt shows that.
-            if name.starts_with("anon$") && error.site().is_some() {
+            // A closure stands where it is used: an excerpt or a call in the same file shows that.
+            let here = |site: &Site| site.file == source;
+            let known = error.site().is_some_and(here) || !error.stack().is_empty();
+            if name.starts_with("anon$") && known {
                 return error;
             }
             let call = if name.starts_with("anon$") { "closure" } else { name };
