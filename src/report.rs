@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::error::{Error, Site};
+use crate::error::{Error, ErrorKind, Site};
 use crate::visible::visible;
 
 /// The last lines of a failed command's output that are shown; all of them are in the log.
@@ -85,11 +85,9 @@ pub fn render(error: &Error, sources: &Sources<'_>) -> Vec<Line> {
 pub fn explain(error: &Error, sources: &Sources<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> =
         error.message().lines().skip(1).map(|line| Line::new(Tone::Plain, line)).collect();
-    if let Some(site) = error.site() {
-        lines.extend(place(site, sources));
-    }
-    for frame in error.stack() {
-        lines.push(Line::new(Tone::Dim, &format!("in `{}`, called at {}", frame.call, frame.site)));
+    // Whichever verb comes first finds a node unreachable: its place explains nothing.
+    if error.kind() != ErrorKind::Connect {
+        lines.extend(trace(error, sources));
     }
     if let Some(detail) = error.explanation() {
         lines.extend(tail(detail));
@@ -97,6 +95,15 @@ pub fn explain(error: &Error, sources: &Sources<'_>) -> Vec<Line> {
     for hint in error.hints() {
         lines.extend(advice(hint));
     }
+    lines
+}
+
+/// Where in the playbook it happened, and through which calls.
+fn trace(error: &Error, sources: &Sources<'_>) -> Vec<Line> {
+    let mut lines = error.site().map(|site| place(site, sources)).unwrap_or_default();
+    lines.extend(error.stack().iter().map(|frame| {
+        Line::new(Tone::Dim, &format!("in `{}`, called at {}", frame.call, frame.site))
+    }));
     lines
 }
 
@@ -194,7 +201,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::error::{ErrorKind, Frame};
+    use crate::error::Frame;
 
     const PLAY: &str =
         "let a = 1;\n\thost.fiel(\"/etc/motd\", a);\nlet grün = k3s::confg(\"日本\", 1);\n";

@@ -7,10 +7,12 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         3..=6 => 2,
         _ => 3,
     };
+    // Who types the beginning of a long name means it, though many letters are missing.
+    let begins = |name: &str| typed.chars().count() >= 3 && name.starts_with(typed);
     candidates
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(typed, name), name))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, name)| *distance <= limit || begins(name))
         .min()
         .map(|(_, name)| name)
 }
@@ -31,5 +33,11 @@ mod tests {
     fn suggests_the_nearest_name_only_when_it_is_near() {
         assert_eq!(nearest("mdoe", ["mode", "owner"]), Some("mode"));
         assert_eq!(nearest("zzzz", ["mode", "owner"]), None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_near_enough() {
+        assert_eq!(nearest("invent", ["exec", "inventory"]), Some("inventory"));
+        assert_eq!(nearest("in", ["exec", "inventory"]), None);
     }
 }

@@ -96,7 +96,7 @@ fn a_node_that_dies_in_the_middle_fails_alone() {
     let cluster = Cluster::start(&["rpi40", "rpi41"]);
     let play = "on(hosts(\"all\"), |host| {\n\
                 host.file(\"/data/begun\", #{ content: \"1\" });\n\
-                host.wait_for(\"the go\", \"60s\", |host| host.exists(\"/data/go\"));\n\
+                host.wait_for(\"the go\", \"25s\", |host| host.exists(\"/data/go\"));\n\
                 host.file(\"/data/done\", #{ content: \"1\" });\n\
                 });";
     cluster.write("play.rhai", play);

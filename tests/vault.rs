@@ -16,6 +16,8 @@ mod edit;
 mod git;
 #[path = "vault/peers.rs"]
 mod peers;
+#[path = "vault/project.rs"]
+mod project;
 #[path = "vault/properties.rs"]
 mod properties;
 #[path = "vault/slots.rs"]

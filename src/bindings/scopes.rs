@@ -127,10 +127,10 @@ fn wait_for(
 ) -> ScriptResult<()> {
     let dry = host.run().options().dry_run;
     let deadline = Instant::now() + limit;
+    host.doing(&format!("waiting: {label}"));
     loop {
         host.run().check_cancelled().map_err(|error| host.raise(ctx, error))?;
-        host.doing(&format!("waiting: {label}"));
-        let last = match call(ctx, closure, (host.clone(),)) {
+        let last = match call(ctx, closure, (host.silent(),)) {
             Ok(value) if value.as_bool() == Ok(true) => return Ok(()),
             Ok(value) if value.is_bool() => None,
             Ok(value) => {

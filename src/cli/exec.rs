@@ -20,7 +20,7 @@ pub struct ExecArgs {
     pattern: String,
 
     /// The command and its arguments. One argument with blanks in it is a shell script.
-    #[arg(required = true, last = true)]
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 
     /// How many hosts at the same time.
@@ -57,6 +57,7 @@ pub fn run(args: &ExecArgs, ui: &Ui) -> Result<()> {
     });
     match failed.into_inner().unwrap_or_default() {
         0 => Ok(()),
+        1 if hosts.len() == 1 => Err(Error::new(ErrorKind::HostsFailed, "the command failed")),
         count => Err(Error::new(
             ErrorKind::HostsFailed,
             format!("the command failed on {count} of {} hosts", hosts.len()),

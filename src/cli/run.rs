@@ -243,7 +243,9 @@ impl Prepared {
         let rows: Vec<_> =
             states.iter().filter(|state| state.took_part()).map(|state| state.recap()).collect();
         let changed = rows.iter().any(|row| row.changed > 0);
-        let log = Some(log.display().to_string());
+        // Shorter, and just as good for `less`.
+        let near = super::here().ok().and_then(|here| log.strip_prefix(here).ok());
+        let log = Some(near.unwrap_or(log).display().to_string());
         run.tell(Event::Recap(Recap { dry_run: run.options().dry_run, cancelled, rows, log }));
         ui.close();
         Ok(match result {

@@ -301,9 +301,7 @@ impl RunContext {
     fn new_node(&self, host: &Host, remote: Arc<dyn Remote>) -> Arc<Node> {
         let ask = self.options().step.then(|| {
             let (ui, host) = (self.parts.ui.clone(), host.name.clone());
-            let ask = move |change: &Change| {
-                ui.confirm(&format!("{host}: {} {}?", change.verb, change.subject))
-            };
+            let ask = move |change: &Change| ui.step(&host, change);
             Arc::new(ask) as Ask
         });
         let node = Node::new(remote, ask);

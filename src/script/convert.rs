@@ -75,9 +75,15 @@ fn unwind(engine: &Engine, source: &str, error: &EvalAltResult) -> Error {
     let inside = |inner: &str| if inner.is_empty() { source } else { inner }.to_owned();
     match error {
         EvalAltResult::ErrorInFunctionCall(name, inner_source, inner, position) => {
-            let call = if name.starts_with("anon$") { "the closure" } else { name };
-            let frame = Frame { call: call.to_owned(), site: site(source, *position) };
-            unwind(engine, &inside(inner_source), inner).called_from(frame)
+            let error = unwind(engine, &inside(inner_source), inner);
+            // A closure stands where it is used: an excerpt or a call in the same file shows that.
+            let here = |site: &Site| site.file == source;
+            let known = error.site().is_some_and(here) || !error.stack().is_empty();
+            if name.starts_with("anon$") && known {
+                return error;
+            }
+            let call = if name.starts_with("anon$") { "closure" } else { name };
+            error.called_from(Frame { call: call.to_owned(), site: site(source, *position) })
         }
         EvalAltResult::ErrorInModule(name, inner, position) => {
             let frame = Frame { call: format!("import \"{name}\""), site: site(source, *position) };

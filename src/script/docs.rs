@@ -66,7 +66,7 @@ impl Manual {
         let mut text = String::new();
         for topic in &self.topics {
             let _ = writeln!(text, "{}\n", topic.about);
-            let lines: BTreeMap<String, &str> =
+            let lines: BTreeMap<String, String> =
                 topic.functions.iter().rev().map(|f| (title(f), first_sentence(&f.docs))).collect();
             for (name, line) in lines {
                 let _ = writeln!(text, "  {name:<28} {line}");
@@ -196,6 +196,8 @@ impl Library {
 /// `host.file`, `on`: how a playbook writes it.
 fn title(function: &Function) -> String {
     match function.params.first() {
+        // What Rhai calls the function behind `results["rpi41"]`.
+        Some(first) if function.name == "index$get$" => format!("{}[…]", first.name),
         Some(first) if function.is_method() => format!("{}.{}", first.name, function.name),
         _ => function.name.clone(),
     }
@@ -236,9 +238,11 @@ fn indent(docs: &str) -> String {
     out.join("\n")
 }
 
-fn first_sentence(docs: &str) -> &str {
-    let line = docs.lines().next().unwrap_or_default();
-    line.split_once(". ").map_or(line, |(first, _)| first).trim_end_matches('.')
+/// The first sentence, which may go over several lines.
+fn first_sentence(docs: &str) -> String {
+    let paragraph = docs.split("\n\n").next().unwrap_or_default();
+    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned()
 }
 
 /// Rhai's definitions name the Rust result type: editors want what is in it.

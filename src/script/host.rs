@@ -23,6 +23,8 @@ struct Inner {
     state: Arc<HostState>,
     /// Set by `would_change`: verbs go to this node, and count here instead of in the recap.
     probe: Option<Probe>,
+    /// Set by `wait_for`: the live line keeps what is waited for.
+    silent: bool,
 }
 
 #[derive(Clone)]
@@ -34,7 +36,7 @@ struct Probe {
 impl HostHandle {
     pub fn new(run: &Arc<RunContext>, host: &Arc<Host>) -> Self {
         let state = run.state(host);
-        Self(Arc::new(Inner { run: run.clone(), state, probe: None }))
+        Self(Arc::new(Inner { run: run.clone(), state, probe: None, silent: false }))
     }
 
     pub fn host(&self) -> &Arc<Host> {
@@ -128,8 +130,17 @@ impl HostHandle {
         work(&*self.node()?)
     }
 
+    /// The same host, whose verbs do not say what they are doing: `wait_for` says it for them.
+    #[must_use]
+    pub fn silent(&self) -> Self {
+        Self(Arc::new(Inner { silent: true, ..(*self.0).clone() }))
+    }
+
     /// Shows in the host's live line what is being done.
     pub fn doing(&self, text: &str) {
+        if self.0.silent {
+            return;
+        }
         self.0.run.tell(Event::Step { host: self.label(), text: text.to_owned() });
     }
 }

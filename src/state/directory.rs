@@ -21,7 +21,6 @@ impl Wanted for Directory {
         let path = sh_quote(&self.path);
         let line = self.attributes.stat_line();
         let mut apply = match self.attributes.mode {
-            // `-m` is for the last directory; missing parents get the default.
             Some(mode) => format!(
                 "if [ -d {path} ]; then chmod {mode:o} {path}; else mkdir -p -m {mode:o} {path}; fi || return"
             ),

@@ -59,9 +59,19 @@ impl Held {
     }
 }
 
+/// So many names stand in a line; more are counted.
+const MOST: usize = 8;
+
+/// `rpi40, rpi42`; short for many unless `all` are wanted.
+pub fn listed(hosts: &[&str], all: bool) -> String {
+    if hosts.len() <= MOST || all {
+        return hosts.join(", ");
+    }
+    format!("{} and {} more", hosts[..MOST].join(", "), hosts.len() - MOST)
+}
+
 /// `the same on rpi42, rpi43`, of `hosts` in all; short for many unless `all` are wanted.
 pub fn same_on(others: &[String], hosts: usize, all: bool) -> String {
-    const MOST: usize = 8;
     if others.len() <= MOST || all {
         return format!("the same on {}", others.join(", "));
     }

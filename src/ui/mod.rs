@@ -35,6 +35,7 @@ pub use settings::{Color, Settings};
 
 use crate::error::{Error, Result};
 use crate::report::{self, Sources};
+use crate::state::Change;
 use block::Layout;
 use log::Log;
 use pace::Pace;
@@ -180,6 +181,13 @@ impl Ui {
         self.state().confirm(question)
     }
 
+    /// Shows a change with its differences, and asks whether to make it (`--step`).
+    ///
+    /// Fails where nobody can answer, as [`Ui::confirm`].
+    pub fn step(&self, host: &str, change: &Change) -> Result<bool> {
+        self.state().step(host, change)
+    }
+
     /// Takes the live lines away. Also done when the last handle goes.
     pub fn close(&self) {
         if let Some(live) = &mut self.state().screen.live {
@@ -267,7 +275,29 @@ impl State {
         }
         let painted: String =
             lines.iter().map(|line| format!("{}\n", self.paint.line(line))).collect();
+        let painted = self.terminal.spaced(painted);
         self.screen.print(Stream::Err, &painted);
+    }
+
+    fn step(&mut self, host: &str, change: &Change) -> Result<bool> {
+        if self.settings.yes {
+            return Ok(true);
+        }
+        let proposal = self.terminal.proposal(host, change);
+        self.show(&proposal);
+        let agreed = self.confirm(&format!("{host}: make this change?"))?;
+        if !agreed {
+            let declined = self.terminal.declined(host, change);
+            self.show(&declined);
+        }
+        Ok(agreed)
+    }
+
+    /// Text for a person, which leaves by stderr where stdout belongs to JSON.
+    fn show(&mut self, text: &str) {
+        let stream = if self.settings.json { Stream::Err } else { Stream::Out };
+        let text = (self.filter)(text).into_owned();
+        self.screen.print(stream, &text);
     }
 
     fn confirm(&mut self, question: &str) -> Result<bool> {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::block::{Block, Layout, Mark};
 use super::event::{Event, Recap};
-use super::group::{Held, Shared, same_on};
+use super::group::{Held, Shared, listed, same_on};
 use super::paint::{count, size, width};
 use super::settings::Settings;
 use super::{change, recap};
@@ -31,6 +31,8 @@ pub struct Terminal {
     shown: HashMap<u64, String>,
     /// Hosts of which something was said, and that so are not merely unchanged.
     told: HashSet<String>,
+    /// Hosts that brought an `on` to its end.
+    finished: HashSet<String>,
     /// An empty line is due before the next text.
     gap: bool,
     pace: super::pace::Pace,
@@ -47,6 +49,7 @@ impl Terminal {
             held: Held::default(),
             shown: HashMap::new(),
             told: HashSet::new(),
+            finished: HashSet::new(),
             gap: false,
             pace: super::pace::Pace::new(PROGRESS_EVERY),
         }
@@ -64,7 +67,10 @@ impl Terminal {
             Event::FanOutFinished => self.flush(),
             Event::Recap(recap) => self.recap(recap),
             Event::Change { host, change } => self.change(host, change),
-            Event::HostFinished { host } => self.finished(host),
+            Event::HostFinished { host } => {
+                self.finished.insert(host.clone());
+                String::new()
+            }
             Event::HostFailed { host, error, unreachable } => {
                 self.told.insert(host.clone());
                 self.say(host, Block::failure(error, *unreachable, sources))
@@ -97,7 +103,10 @@ impl Terminal {
             return before;
         }
         let by = limit.map(|limit| format!(" (--limit {limit})")).unwrap_or_default();
-        let line = format!("{} of {}{by}", hosts.len(), count(total, "host"));
+        let line = match hosts.len() {
+            0 => format!("no host is left for this `on`{by}"),
+            n => format!("{n} of {}{by}", count(total, "host")),
+        };
         before + self.text(&self.layout.paint.dim(&line)).as_str()
     }
 
@@ -128,17 +137,29 @@ impl Terminal {
         }
     }
 
-    fn finished(&mut self, host: &str) -> String {
-        if self.settings.quiet || !self.told.insert(host.to_owned()) {
+    /// One line for all hosts on which nothing differed. Only the end of the run knows them.
+    fn unchanged(&mut self, recap: &Recap) -> String {
+        let same = |host: &&str| self.finished.contains(*host) && !self.told.contains(*host);
+        let hosts: Vec<&str> =
+            recap.rows.iter().map(|row| row.host.as_str()).filter(same).collect();
+        // What a cancelled run did not get to, it cannot know.
+        if hosts.is_empty() || recap.cancelled || self.settings.quiet {
             return String::new();
         }
-        let block = Block::new(Mark::Same, "nothing to change");
-        // Dozens of such lines are one line at the end.
-        if self.holds() || self.hosts > recap::MANY {
-            self.held.add(host, block);
-            return String::new();
-        }
-        self.print(host, &block, &[])
+        let names = listed(&hosts, self.settings.verbose > 0);
+        self.print(&names, &Block::new(Mark::Same, "nothing to change"), &[])
+    }
+
+    /// What `--step` asks about: the change with its differences.
+    pub fn proposal(&mut self, host: &str, change: &Change) -> String {
+        self.told.insert(host.to_owned());
+        self.print(host, &change::block(change, true, true), &[])
+    }
+
+    /// What was not done because the user said no.
+    pub fn declined(&mut self, host: &str, change: &Change) -> String {
+        let text = format!("skipped: {} {}", change.verb, change.subject);
+        self.print(host, &Block::new(Mark::Step, &text), &[])
     }
 
     fn progress(
@@ -181,10 +202,13 @@ impl Terminal {
 
     fn recap(&mut self, recap: &Recap) -> String {
         let mut text = self.flush();
+        text.push_str(&self.unchanged(recap));
         let paint = self.layout.paint;
         self.gap = true;
         let table = recap::table(recap, self.settings.verbose > 0, paint);
-        text.push_str(&self.text(table.trim_end()));
+        if !table.is_empty() {
+            text.push_str(&self.text(table.trim_end()));
+        }
         if recap.cancelled {
             text.push_str(&self.text(&paint.red("cancelled: what is missing above was not done")));
         }
@@ -235,7 +259,8 @@ impl Terminal {
         self.spaced(format!("{line}\n"))
     }
 
-    fn spaced(&mut self, text: String) -> String {
+    /// `text`, below the empty line that may be due.
+    pub fn spaced(&mut self, text: String) -> String {
         if std::mem::take(&mut self.gap) { format!("\n{text}") } else { text }
     }
 }

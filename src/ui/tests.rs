@@ -121,9 +121,9 @@ fn a_dry_run_shows_equal_diffs_once() {
     rpi41  ~ dir /data/k3s/incomplete-downloads                      mode 0700 → 0755
     rpi41  ~ service k3s                                             would restart
              the same on rpi42
-    rpi43  = nothing to change
     rpi40  ! unreachable   connect to rpi40 port 22: no route to host
              hint: is the node powered? `pirun inventory rpi40` shows the address that was used
+    rpi43  = nothing to change
 
     host    ok  would change  failed   time
     rpi40    0             0       1   3.0 s   unreachable
@@ -147,8 +147,8 @@ fn a_real_run_shows_a_line_a_change_at_once() {
     rpi42  + file /etc/rancher/k3s/token                             0600 root:root
     rpi42  ~ service k3s                                             restarted
     rpi41  ~ dir /data/k3s/incomplete-downloads                      mode 0700 → 0755
-    rpi43  = nothing to change
     rpi41  ~ service k3s                                             restarted
+    rpi43  = nothing to change
 
     host    ok  changed  failed   time
     rpi40    0        0       1   3.0 s   unreachable
@@ -182,8 +182,8 @@ fn a_real_run_with_diff_does_not_repeat_a_diff() {
              secret content, 1 line differs
     rpi42  ~ service k3s                                             restarted
     rpi41  ~ dir /data/k3s/incomplete-downloads                      mode 0700 → 0755
-    rpi43  = nothing to change
     rpi41  ~ service k3s                                             restarted
+    rpi43  = nothing to change
 
     host    ok  changed  failed   time
     rpi40    0        0       1   3.0 s   unreachable
@@ -217,9 +217,9 @@ fn a_narrow_terminal_gets_remarks_below() {
              mode 0700 → 0755
     rpi41  ~ service k3s     would restart
              the same on rpi42
-    rpi43  = nothing to change
     rpi40  ! unreachable   connect to rpi40 port 22: no route to host
              hint: is the node powered? `pirun inventory rpi40` shows the address that was used
+    rpi43  = nothing to change
 
     host    ok  would change  failed   time
     rpi40    0             0       1   3.0 s   unreachable
@@ -250,9 +250,9 @@ fn colours_mark_what_matters() {
     \u{1b}[1mrpi41\u{1b}[0m  \u{1b}[33m~\u{1b}[0m dir /data/k3s/incomplete-downloads                      \u{1b}[2mmode 0700 → 0755\u{1b}[0m
     \u{1b}[1mrpi41\u{1b}[0m  \u{1b}[33m~\u{1b}[0m service k3s                                             \u{1b}[2mwould restart\u{1b}[0m
              \u{1b}[2mthe same on rpi42\u{1b}[0m
-    \u{1b}[1mrpi43\u{1b}[0m  \u{1b}[2m= nothing to change\u{1b}[0m
     \u{1b}[1mrpi40\u{1b}[0m  \u{1b}[1;31m! unreachable\u{1b}[0m   connect to rpi40 port 22: no route to host
              \u{1b}[36mhint: is the node powered? `pirun inventory rpi40` shows the address that was used\u{1b}[0m
+    \u{1b}[1mrpi43\u{1b}[0m  \u{1b}[2m= nothing to change\u{1b}[0m
 
     \u{1b}[2mhost    ok  would change  failed   time\u{1b}[0m
     rpi40    0             0  \u{1b}[31m     1\u{1b}[0m   3.0 s   \u{1b}[31munreachable\u{1b}[0m
@@ -452,10 +452,9 @@ fn a_hundred_hosts_are_folded_to_those_that_matter() {
     assert_snapshot!(shown(Settings::default(), act), @"
     provision.rhai · dry run · 100 hosts
 
-    node001  = nothing to change
-               the same on node002, node003, node004, node005, node006, node008, node009, node010 and 81 more
     node007  ~ service k3s                                           would restart
                the same on node017, node027, node037, node047, node057, node067, node077, node087 and 1 more
+    node001, node002, node003, node004, node005, node006, node008, node009 and 82 more  = nothing to change
 
     host      ok  would change  failed   time
     node007   13             1       0   0.3 s
@@ -486,6 +485,53 @@ fn nothing_to_change_anywhere_is_one_line() {
     30 hosts with nothing to change
     log: .pirun/logs/2026-01-01T00-00-00-provision.log
     ");
+}
+
+#[test]
+fn hosts_without_changes_are_one_line_in_a_real_run_too() {
+    let act = |ui: &Ui| {
+        start(ui, false, &["rpi40", "rpi41", "rpi42"]);
+        ["rpi42", "rpi40", "rpi41"].iter().for_each(|host| finished(ui, host));
+        // Only the second `on` changes something on rpi41.
+        ui.event(Event::FanOutStarted { hosts: names(&["rpi41"]), total: 1, limit: None });
+        change(ui, "rpi41", restart());
+        finished(ui, "rpi41");
+        let rows = ["rpi40", "rpi41", "rpi42"].map(|host| row(host, 9, 0, 0, 0.1));
+        recap(ui, false, rows.into());
+    };
+    let text = shown(Settings::default(), act);
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("nothing to")).collect();
+    assert_eq!(lines, ["rpi40, rpi42  = nothing to change"]);
+}
+
+#[test]
+fn an_on_for_which_no_host_is_left_says_so() {
+    let act = |limit: Option<&str>| {
+        shown(Settings::default(), |ui| {
+            let limit = limit.map(str::to_owned);
+            ui.event(Event::FanOutStarted { hosts: Vec::new(), total: 2, limit });
+        })
+    };
+    assert_eq!(act(None), "no host is left for this `on`\n");
+    assert_eq!(act(Some("rpi41")), "no host is left for this `on` (--limit rpi41)\n");
+}
+
+#[test]
+fn an_error_at_the_top_level_stands_apart_from_the_header() {
+    let (ui, captured) = Ui::capture(Settings::default());
+    ui.event(Event::RunStarted { playbook: "a.rhai".into(), dry_run: false, hosts: 1 });
+    ui.error(&Error::playbook("no such thing"));
+    recap(&ui, false, Vec::new());
+    assert_eq!(captured.stderr(), "\nerror: no such thing\n");
+    let log = ".pirun/logs/2026-01-01T00-00-00-provision.log";
+    assert_eq!(captured.stdout(), format!("a.rhai · 1 host\n\nlog: {log}\n"));
+}
+
+#[test]
+fn a_step_that_nobody_can_agree_to_still_shows_the_difference() {
+    let (ui, captured) = Ui::capture(Settings::default());
+    assert!(ui.step("rpi41", &conf("disk=ssd")).is_err());
+    assert!(captured.stdout().contains("--node-label disk=ssd"), "{}", captured.stdout());
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn inline_values_under_several_vault_ids() {
     let Some(token) = string("prod", "token", "from prod") else { return };
     let password = string("dev", "password", "from dev\nin two lines").unwrap();
     let indented: String = password.lines().map(|line| format!("    {line}\n")).collect();
-    let text = format!("# mixed\nplain: 1\n{token}\ndb:\n  - user: pi\n{}", indented);
+    let text = format!("# mixed\nplain: 1\n{token}\ndb:\n  - user: pi\n{indented}");
     fs::write(project.path("group_vars.yml"), text).unwrap();
 
     let import = |ids: &[&str]| {

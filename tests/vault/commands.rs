@@ -138,8 +138,8 @@ fn verify_names_every_altered_secret() {
     let project = Project::new();
     let other = Project::new().vault();
     let value = |text: &str, name: &str| {
-        let is_it = |line: &&str| line.starts_with(&format!("secret {name} "));
-        text.lines().find(is_it).map(str::to_owned).unwrap()
+        let start = format!("secret {name} ");
+        text.lines().find(|line| line.starts_with(&start)).unwrap().to_owned()
     };
     let mut text = project.vault();
     for name in ["k3s_token", "tunnel"] {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pirun::vault::{Credential, OpenVault, SecretValue, Vault, VaultError};
+use pirun::vault::ansible::{self, AnsiblePasswords};
+use pirun::vault::{Credential, OpenVault, Password, SecretValue, Vault, VaultError};
 use proptest::prelude::*;
 
 use crate::support::{CHEAP, KEY, limits};
@@ -46,6 +47,20 @@ proptest! {
     fn no_text_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), after_magic: bool) {
         let text = if after_magic { [b"pirun-vault 1\n", &bytes[..]].concat() } else { bytes };
         let _ = Vault::parse(&text);
+    }
+
+    #[test]
+    fn no_text_makes_the_importer_panic(
+        text in "[a-z:!|>&*\\[\\]{}'\" \n#\\-0-9<]{0,80}",
+        hex in "[0-9a-f\n]{0,200}",
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut passwords = AnsiblePasswords::default();
+        let vault = format!("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {}", hex.replace('\n', "\n  "));
+        passwords.add(None, Password::new(b"password").unwrap());
+        for content in [text.as_bytes(), vault.as_bytes(), &bytes, format!("$ANSIBLE_VAULT;1.2;AES256;x\n{hex}").as_bytes()] {
+            let _ = ansible::read(content, &passwords, "whole");
+        }
     }
 
     #[test]

@@ -144,6 +144,8 @@ fn param_arg(param: &Param) -> Arg {
         Some(default) if param.typ == Type::Bool && default.as_bool() == Ok(true) => {
             format!("{} [default: true; `--no-{}` for false]", param.help, param.flag())
         }
+        // An empty text is how a playbook says "not given".
+        Some(default) if default.to_string().is_empty() => param.help.clone(),
         Some(default) => format!("{} [default: {default}]", param.help),
         None => format!("{} [required]", param.help),
     };

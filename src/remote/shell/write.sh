@@ -3,7 +3,9 @@
 # Compares and puts right, in one go. A: apply.
 p_converge() {
 	p_look || return
-	[ "$G" = "$W" ] || p_write A >&2
+	MARKED=
+	[ "$G" = "$W" ] || p_write A >&2 || return
+	[ -z "$MARKED" ] || sync "$MARKED"
 }
 
 # Runs $1; a writable scope that is not open yet is opened first.
@@ -42,9 +44,12 @@ f_begin() {
 	[ -z "$m" ] || chmod "$m" "$2"
 }
 
-# f_finish TEMP TARGET: on disk first, then under its name.
+# f_finish TEMP TARGET: on disk first, with the mark that announces it, then under its name.
 f_finish() {
-	if sync "$1" && mv -f "$1" "$2"; then return 0; fi
+	if sync "$1" $MARKED && mv -f "$1" "$2"; then
+		MARKED=
+		return 0
+	fi
 	rm -f "$1"
 	return 1
 }
@@ -72,17 +77,12 @@ f_stream() {
 f_append() {
 	p_real "$1"
 	t=${R%/*}/.${R##*/}.pirun
-	# One cp brings content, mode and owner; nobody else can read the copy before.
-	if [ -s "$R" ]; then
-		f_begin "$R" "$t" 077 "" "" && cp -p "$R" "$t"
-	else
-		f_begin "$R" "$t" "$3" keep keep
-	fi && f_newline "$t" && printf '%s\n' "$2" >>"$t" && { f_finish "$t" "$R"; return; }
+	f_begin "$R" "$t" "$3" keep keep || return
+	# awk ends the last line, where it has no end.
+	if { [ ! -s "$R" ] || awk 1 "$R" >>"$t"; } && printf '%s\n' "$2" >>"$t"; then f_finish "$t" "$R"; return; fi
 	rm -f "$t"
 	return 1
 }
-
-f_newline() { [ ! -s "$1" ] || [ -z "$(tail -c1 "$1")" ] || echo >>"$1"; }
 
 # s_bring SERVICE STATE. What the scope starts at its end is not started twice.
 s_bring() {
@@ -97,8 +97,11 @@ s_bring() {
 	esac
 }
 
-# A mark on the node that outlives this session: written and on disk before what it announces.
-mark_set() { { [ -d "$H/$1" ] || mkdir -p "$H/$1"; } && printf '%s\n' "$3" >"$H/$1/$2" && sync "$H/$1/$2"; }
+# A mark on the node that outlives this session. MARKED: it is not on disk yet.
+mark_set() {
+	[ -d "$H/$1" ] || mkdir -p "$H/$1" || return
+	printf '%s\n' "$3" >"$H/$1/$2" && MARKED=$H/$1/$2
+}
 mark_clear() { rm -f "$H/$1/$2" && rmdir "$H/$1" 2>/dev/null || :; }
 
 # SCOPE, WSERVICES: a scope whose first change stops the services and remounts. WRAN: what really ran.
@@ -108,7 +111,8 @@ w_open() {
 	WMODE=$MO WRAN=
 	for s in $WSERVICES; do case $(s_state "$s" "" 1) in started | crashed) WRAN="$WRAN $s" ;; esac; done
 	w_earlier
-	mark_set writable "$(w_name)" "$SCOPE $WMODE$WRAN" || return
+	mark_set writable "$(w_name)" "$SCOPE $WMODE$WRAN" && sync "$MARKED" || return
+	MARKED=
 	WOPEN=1
 	w_watch
 	for s in $WRAN; do rc-service -q "$s" stop || return; done

@@ -13,7 +13,6 @@ fn a_failed_command_shows_its_line_and_what_it_said() {
     assert_snapshot!(played.failures(), @r"
     rpi40: play.rhai:2:10: `ls missing` ended with code 1 (command)
       in check, called at play.rhai:4:28
-      in the closure, called at play.rhai:4:1
     ");
 }
 

@@ -42,7 +42,6 @@ fn an_error_in_an_imported_file_shows_the_whole_way() {
       in inner, called at lib.rhai:3:5
       in outer, called at play.rhai:4:10
       in step, called at play.rhai:8:5
-      in the closure, called at play.rhai:7:1
     ");
 }
 
