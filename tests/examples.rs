@@ -45,7 +45,10 @@ fn with_checks(example: &str) -> String {
             code = format!("{}\n{code}", lines.pop().expect("the beginning of the expression"));
         }
         let code = code.trim_end().trim_end_matches(';');
-        lines.push(format!("let found = {code}; if found != {} {{ fail(`found ${{found}}`, \"\"); }}", value.trim()));
+        lines.push(format!(
+            "let found = {code}; if found != {} {{ fail(`found ${{found}}`, \"\"); }}",
+            value.trim()
+        ));
     }
     lines.join("\n")
 }

@@ -1,0 +1,108 @@
+//! Secrets in every position of a playbook: afterwards they are on the node in files that only root reads, and
+//! nowhere else, in no encoding.
+
+mod common;
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::{Cluster, said};
+
+const CANARY: &str = "canary-7Qx9/Zp+\"quoted\" and 'single' $HOME %41";
+
+const PLAY: &str = r##"
+let canary = vault("canary");
+on(hosts("all"), |host| {
+    host.file("/data/secret", #{ content: canary });
+    host.template("/data/templated", "secret.j2", #{ vars: #{ canary: canary } });
+    host.run("cat >/dev/null; sleep 2", #{ stdin: canary });
+    print(canary);
+    log(canary);
+    let caught = attempt(|| `${canary}`);
+    host.run("cat; cat >&2 </data/secret; exit 3", #{ stdin: canary });
+});
+"##;
+
+/// What the canary may look like on its way out.
+fn forms() -> Vec<String> {
+    let mut forms = vec![CANARY.to_owned(), CANARY.replace('\'', r"'\''")];
+    for pad in ["", "x", "xx"] {
+        // The middle of the encoding does not depend on what stands before and behind.
+        let encoded = STANDARD.encode(format!("{pad}{CANARY}"));
+        forms.push(encoded[8..encoded.len() - 8].to_owned());
+    }
+    forms.push(CANARY.bytes().map(|byte| format!("{byte:02x}")).collect());
+    forms.push(serde_json::to_string(CANARY).expect("JSON").trim_matches('"').to_owned());
+    forms
+}
+
+fn assert_clean(what: &str, text: &str) {
+    for form in forms() {
+        assert!(!text.contains(&form), "{what} shows the canary as {form}:\n{text}");
+    }
+}
+
+#[test]
+fn no_secret_leaves_in_any_encoding() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let mut set = cluster
+        .command(&["vault", "set", "canary"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("pirun starts");
+    set.stdin.take().expect("a pipe").write_all(CANARY.as_bytes()).expect("written");
+    assert!(set.wait().expect("ended").success());
+    cluster.write("secret.j2", "plain {{ canary }}\nencoded {{ canary | b64encode }}\n");
+    cluster.write("play.rhai", PLAY);
+
+    for flags in [&["-vvv", "--diff", "--json"][..], &["-vvv", "--diff"]] {
+        let run = cluster.spawn(&[&["play.rhai"], flags].concat());
+        let node = cluster.node("rpi40");
+        common::eventually("the command reads its stdin", || node.sh("pgrep -f 'sleep 2'").is_ok());
+        let visible = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '";
+        assert_clean("the node's processes", &node.sh(visible).expect("read"));
+        assert_clean("this machine's processes", &processes_here());
+        let said = said(run.wait_with_output().expect("ended")).code(1);
+        assert!(said.all().contains("<secret:canary>"), "{}", said.all());
+        assert_clean("stdout", &said.stdout);
+        assert_clean("stderr", &said.stderr);
+    }
+    assert_clean("the state directory", &tree(&cluster.path(".pirun")));
+    let node = cluster.node("rpi40");
+    assert_eq!(node.read("/data/secret").expect("readable"), CANARY.as_bytes());
+    assert_eq!(node.sh("stat -c %a /data/secret /data/templated").expect("stat"), "600\n600\n");
+    let readable = node
+        .sh("find /data /run /tmp /var/log -type f -perm +044 -print0 | xargs -0 cat")
+        .expect("read");
+    assert_clean("a file that others can read", &readable);
+}
+
+/// Arguments and environments of this machine's processes, without this test's own.
+fn processes_here() -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        for file in ["cmdline", "environ"] {
+            // Processes end while they are looked at.
+            let bytes = std::fs::read(entry.path().join(file)).unwrap_or_default();
+            text += String::from_utf8_lossy(&bytes).replace('\0', " ").as_str();
+        }
+    }
+    text
+}
+
+/// All that is in the files below a directory.
+fn tree(dir: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(dir).expect("readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            text += tree(&path).as_str();
+        } else {
+            text += String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).as_ref();
+        }
+    }
+    text
+}
