@@ -49,6 +49,26 @@ fn a_link_that_is_cut_in_the_middle_of_a_write_leaves_the_old_file_and_a_second_
 }
 
 #[test]
+fn an_upload_goes_on_where_a_cut_link_has_stopped_it() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    let relay = cluster.lab.relay(node).expect("a relay");
+    cluster.write_inventory(&[("rpi40".to_owned(), relay.address().to_string())], "");
+    let content: Vec<u8> =
+        (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    std::fs::write(cluster.path("big"), &content).expect("written");
+    let upload = "on(hosts(\"all\"), |host| { host.upload(\"big\", \"/data/big\"); });";
+    relay.cut_after(2_000_000, Cut::Reset);
+    cluster.play(upload, &[]).code(1);
+    relay.mend();
+    relay.forget_traffic();
+    cluster.play(upload, &[]).ok();
+    assert!(node.read("/data/big").expect("readable") == content, "another content");
+    let sent = relay.traffic().bytes_to_node;
+    assert!(sent < 1_500_000, "{sent} bytes the second time");
+}
+
+#[test]
 fn a_power_cut_between_the_temporary_file_and_its_name_leaves_the_old_file() {
     let lab = Lab::start().expect("a lab");
     let card = lab.card_node("rpi40").expect("a card node");

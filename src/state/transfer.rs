@@ -73,9 +73,10 @@ impl Upload<'_> {
         let mut file = fs::File::open(self.local).map_err(|e| Error::io(self.local, &e))?;
         file.seek(SeekFrom::Start(start)).map_err(|e| Error::io(self.local, &e))?;
         let mut input = Counted { inner: file, done: start, size: self.size, progress };
+        // A cut link looks like the end of the content: what arrived stays, for the next run to go on from.
         // SSH guards the bytes on their way; what an earlier run has left is checked as a whole.
         let check = if start == 0 {
-            format!("[ \"$(stat -c %s \"$t\")\" = {} ]", self.size)
+            format!("[ \"$s\" = {} ]", self.size)
         } else {
             format!("[ \"$(sha256sum <\"$t\")\" = '{}  -' ]", self.sha256)
         };
@@ -83,10 +84,13 @@ impl Upload<'_> {
             "p_real {path}\nMARKED=\nt=${{R%/*}}/.${{R##*/}}.pirun-part\n\
              [ {start} != 0 ] || f_begin \"$R\" \"$t\" {attributes} || exit\n\
              cat >>\"$t\" || exit\n\
+             s=$(stat -c %s \"$t\")\n\
+             [ \"$s\" -ge {size} ] || {{ echo the content arrived only in part >&2; exit 1; }}\n\
              {check} || {{ rm -f \"$t\"; echo the content arrived damaged >&2; exit 1; }}\n\
              f_finish \"$t\" \"$R\"",
             path = sh_quote(self.remote),
             attributes = self.attributes.shell_arguments(),
+            size = self.size,
         );
         match node.remote().stream_to(&script, &mut input)? {
             Some(output) if output.code != 0 => {
