@@ -193,6 +193,26 @@ const LONG_WRITABLE: &str = "on(hosts(\"all\"), |host| {\n\
 });";
 
 #[test]
+fn an_error_in_a_writable_scope_closes_it_and_starts_the_service_again() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    let said = cluster.play(&LONG_WRITABLE.replace("sleep 100", "exit 7"), &[]).code(1);
+    assert!(said.all().contains("ended with code 7"), "{}", said.all());
+    assert!(root_is_read_only(node), "{}", said.all());
+    assert!(runs(node, "rpcbind"), "{}", said.all());
+}
+
+#[test]
+fn a_missing_command_and_a_time_out_have_words_of_their_own() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let play = |body: &str| cluster.play(&format!("on(hosts(\"all\"), |host| {{ {body} }});"), &[]);
+    let missing = play("host.run([\"no-such-command\"]);").code(1).all();
+    assert!(missing.contains("no such command on the node"), "{missing}");
+    let late = play("host.query(\"sleep 60\", #{ timeout: \"1s\" });").code(1).all();
+    assert!(late.contains("`sleep 60` was ended after 1 s"), "{late}");
+}
+
+#[test]
 fn ctrl_c_in_a_writable_scope_closes_it_and_ends_with_130() {
     let cluster = Cluster::start(&["rpi40"]);
     let node = cluster.node("rpi40");

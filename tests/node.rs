@@ -195,3 +195,25 @@ fn an_unknown_host_key_is_refused_with_the_way_out() {
     let error = error.expect("the hub");
     assert_eq!(error.message(), "the host key of rpi40 is not known yet");
 }
+
+#[test]
+fn any_text_survives_busybox_ash() {
+    use pirun::remote::quote::sh_quote;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    let bench = Bench::start();
+    bench.with(false, |node| {
+        let mut runner =
+            TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
+        let text = proptest::string::string_regex("(?s)[^\0]{0,60}").expect("a pattern");
+        let survives = |text: String| {
+            let script = format!("printf %s {}", sh_quote(&text));
+            let output =
+                node.remote().query(&Query { script, ..Query::default() }).expect("an answer");
+            prop_assert_eq!(output.stdout, text.into_bytes());
+            Ok(())
+        };
+        runner.run(&text, survives).expect("every text survives");
+    });
+}

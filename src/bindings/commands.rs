@@ -94,8 +94,18 @@ fn word(value: &Dynamic) -> Result<String> {
     Ok(value.to_string())
 }
 
-/// The error for a command that ended with another code than expected.
-pub fn unexpected_code(command: &str, output: &Output) -> Error {
+/// What busybox's `timeout` ends with when it had to end the command.
+const ENDED_BY_TIMEOUT: i32 = 143;
+
+/// The error for a command that ended with another code than expected. `limit`: the time that it had.
+pub fn unexpected_code(command: &str, output: &Output, limit: Option<Duration>) -> Error {
+    if let (Some(limit), ENDED_BY_TIMEOUT) = (limit, output.code) {
+        return Error::new(
+            ErrorKind::Timeout,
+            format!("`{}` was ended after {} s", shorten(command), limit.as_secs()),
+        )
+        .hint("`timeout` sets the limit; without it there is none.");
+    }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let said = if stderr.trim().is_empty() { stdout } else { stderr };
@@ -140,7 +150,7 @@ fn query(
         };
         let output = node.remote().query(&query)?;
         if !options.ok_codes.contains(&i64::from(output.code)) {
-            return Err(unexpected_code(&command, &output));
+            return Err(unexpected_code(&command, &output, options.timeout));
         }
         Ok(CommandOutput { output: Some(output), command: command.clone() })
     })

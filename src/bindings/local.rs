@@ -57,7 +57,7 @@ fn local_query(run: &RunContext, words: &Array) -> Result<CommandOutput> {
     if output.code == 0 {
         Ok(CommandOutput { output: Some(output), command })
     } else {
-        Err(unexpected_code(&command, &output))
+        Err(unexpected_code(&command, &output, None))
     }
 }
 

@@ -75,7 +75,7 @@ fn run_if_due(node: &Node, command: &str, options: RunOptions) -> Result<Option<
     if let Some(output) = &output
         && !options.ok_codes.contains(&i64::from(output.code))
     {
-        return Err(unexpected_code(command, output));
+        return Err(unexpected_code(command, output, options.timeout));
     }
     Ok(Some(CommandOutput { output, command: shorten(command) }))
 }
