@@ -279,3 +279,15 @@ fn a_handler_that_a_cut_run_never_reached_is_called_by_the_next() {
     cluster.play(&play(""), &[]).ok();
     assert_eq!(node.sh("cat /data/called").expect("called"), "called\n");
 }
+
+#[test]
+fn a_handler_is_called_once_for_all_files_that_notify_it() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let play = "on(hosts(\"all\"), |host| {\n\
+                for name in [\"a\", \"b\"] { host.file(`/data/${name}`, #{ content: \"1\", notify: \"note it\" }); }\n\
+                host.at_end(\"note it\", |host| host.run(\"echo called >>/data/called\"));\n\
+                });";
+    cluster.play(play, &[]).ok();
+    cluster.play(play, &[]).ok();
+    assert_eq!(cluster.node("rpi40").sh("cat /data/called").expect("called"), "called\n");
+}

@@ -39,8 +39,7 @@ options! {
         backup: bool,
         /// Writes through a symbolic link (the link stays). `false` replaces the link by a file.
         follow: bool = true,
-        /// The handler that this file is for. The mark that calls it is set for every change; the name only
-        /// documents the link.
+        /// The name of the handler that this file is for: `host.at_end(name, |host| …)` further down.
         notify: Option<String>,
     }
 }
@@ -106,7 +105,11 @@ fn file(
         replace_link: !options.follow,
         backup: options.backup,
     };
-    host.change(ctx, &format!("file {path}"), |node| file.bring(node))
+    let change = host.change(ctx, &format!("file {path}"), |node| file.bring(node))?;
+    if let Some(handler) = options.notify {
+        host.state().notify(handler, change.clone());
+    }
+    Ok(change)
 }
 
 fn dir(

@@ -103,10 +103,10 @@ fn at_end(
     ctx: &NativeCallContext,
     host: &HostHandle,
     name: &str,
-    value: &Dynamic,
+    mut changes: Vec<Change>,
     closure: &FnPtr,
 ) -> Result<bool> {
-    let changes = changes(value)?;
+    changes.extend(host.state().notifying(name));
     let node = host.node()?;
     let due = changes.iter().any(Change::changed) || node.has_marks(&changes)?;
     if due {
@@ -264,7 +264,7 @@ pub mod api {
     /// let conf = host.file("/data/etc/motd", #{ content: "hello\n" });
     /// host.at_end("restart rpcbind", conf, |host| host.service("rpcbind", "restarted"));
     /// ```
-    #[rhai_fn(pure, return_raw)]
+    #[rhai_fn(name = "at_end", pure, return_raw)]
     pub fn at_end(
         ctx: NativeCallContext,
         host: &mut HostHandle,
@@ -272,7 +272,26 @@ pub mod api {
         changes: Dynamic,
         closure: FnPtr,
     ) -> ScriptResult<bool> {
-        super::at_end(&ctx, host, name, &changes, &closure).map_err(|error| host.raise(&ctx, error))
+        super::changes(&changes)
+            .and_then(|changes| super::at_end(&ctx, host, name, changes, &closure))
+            .map_err(|error| host.raise(&ctx, error))
+    }
+
+    /// A handler for the files that name it with `notify`.
+    ///
+    /// ```rhai,node
+    /// host.file("/data/etc/motd", #{ content: "hello\n", notify: "restart rpcbind" });
+    /// host.at_end("restart rpcbind", |host| host.service("rpcbind", "restarted"));
+    /// ```
+    #[rhai_fn(name = "at_end", pure, return_raw)]
+    pub fn at_end_notified(
+        ctx: NativeCallContext,
+        host: &mut HostHandle,
+        name: &str,
+        closure: FnPtr,
+    ) -> ScriptResult<bool> {
+        super::at_end(&ctx, host, name, Vec::new(), &closure)
+            .map_err(|error| host.raise(&ctx, error))
     }
 
     /// Runs the closure as in a dry run, quietly, and says whether it would change anything.

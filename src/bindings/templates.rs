@@ -35,8 +35,7 @@ options! {
         owner: Option<String>,
         /// The group's name or number. Default: as it is.
         group: Option<String>,
-        /// The handler that this file is for. The mark that calls it is set for every change; the name only
-        /// documents the link.
+        /// The name of the handler that this file is for: `host.at_end(name, |host| …)` further down.
         notify: Option<String>,
     }
 }
@@ -63,7 +62,11 @@ fn template(
         secret,
         ..File::default()
     };
-    host.change(ctx, &format!("template {path}"), |node| file.bring(node))
+    let change = host.change(ctx, &format!("template {path}"), |node| file.bring(node))?;
+    if let Some(handler) = options.notify {
+        host.state().notify(handler, change.clone());
+    }
+    Ok(change)
 }
 
 #[export_module]

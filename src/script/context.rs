@@ -360,6 +360,8 @@ pub struct HostState {
     node: Mutex<Option<Arc<Node>>>,
     facts: Mutex<Option<Arc<Facts>>>,
     at_end: Mutex<Vec<AtEnd>>,
+    /// Changes, made or not, that name the handler they are for.
+    notifying: Mutex<Vec<(String, Change)>>,
 }
 
 /// A handler that waits for the end of its host's closure.
@@ -385,6 +387,7 @@ impl HostState {
             node: Mutex::default(),
             facts: Mutex::default(),
             at_end: Mutex::default(),
+            notifying: Mutex::default(),
         }
     }
 
@@ -438,6 +441,20 @@ impl HostState {
             return Ok(known.clone());
         }
         Ok(facts.insert(Arc::new(Facts::gather(node)?)).clone())
+    }
+
+    /// Notes that `change` is for the handler called `name`.
+    pub fn notify(&self, name: String, change: Change) {
+        lock(&self.notifying).push((name, change));
+    }
+
+    /// The changes so far that are for the handler called `name`.
+    pub fn notifying(&self, name: &str) -> Vec<Change> {
+        let all = lock(&self.notifying);
+        all.iter()
+            .filter(|(handler, _)| handler == name)
+            .map(|(_, change)| change.clone())
+            .collect()
     }
 
     /// Adds a handler. One that waits already under the same name is kept instead.
