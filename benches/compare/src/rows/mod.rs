@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<Written> {
         report.tables.push(transfer::run(&bench)?);
     }
     if chosen(Row::Start) {
-        report.tables.push(start::run(&bench)?);
+        report.tables.push(start::table(&bench)?);
     }
     Ok(report.write())
 }

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::{Bench, progress};
+use crate::isolate::run;
 use crate::report::{Spread, Table, short};
 use crate::tools::{Tool, Work};
 
-pub fn run(bench: &Bench) -> Result<Table> {
+pub fn table(bench: &Bench) -> Result<Table> {
     let mut table = Table::new(
         "Starting, and doing nothing on one host: milliseconds",
         &["what", "median", "least", "most", "runs"],
     );
     let repetitions = if bench.options.quick { 3 } else { 15 };
-    let mut times = [Vec::new(), Vec::new()];
+    let mut durations = [Vec::new(), Vec::new()];
     let nodes = bench.ground.start(1)?;
     let site = bench.site(&nodes, false)?;
     for _ in 0..repetitions {
-        for (tool, times) in [Tool::Floor, Tool::Pirun].into_iter().zip(&mut times) {
+        for (tool, times) in [Tool::Floor, Tool::Pirun].into_iter().zip(&mut durations) {
             if tool == Tool::Pirun && !bench.options.tools.contains(&tool) {
                 continue;
             }
@@ -29,20 +30,38 @@ pub fn run(bench: &Bench) -> Result<Table> {
             }
         }
     }
-    let [floor, pirun] = times;
+    let [floor, ours] = durations;
     row(&mut table, "ssh, nothing", floor);
-    row(&mut table, "pirun, nothing", pirun);
+    row(&mut table, "pirun, nothing", ours);
     if bench.options.tools.contains(&Tool::Pirun) {
-        row(&mut table, "pirun --version", versions(bench, repetitions)?);
+        row(&mut table, "pirun --version", times(repetitions, || pirun(bench, &["--version"]))?);
+        let vault = tempfile::tempdir_in(&site.dir)?;
+        let in_vault = |words: &[&str]| {
+            let file = vault.path().join("vault.enc");
+            let mut command = pirun(bench, &["vault", "--vault"]);
+            command.arg(file).args(words).env("PIRUN_VAULT_PASSWORD", "measured");
+            command
+        };
+        run(&mut in_vault(&["create", "--no-recovery"]))?;
+        run(&mut in_vault(&["set", "secret", "--random", "32"]))?;
+        let opened = times(repetitions.min(5), || in_vault(&["get", "secret"]))?;
+        row(&mut table, "a vault opened by its password (left out above)", opened);
     }
     Ok(table)
 }
 
-fn versions(bench: &Bench, count: usize) -> Result<Vec<Duration>> {
+fn pirun(bench: &Bench, words: &[&str]) -> Command {
+    let mut command = Command::new(bench.pirun());
+    command.args(words);
+    command
+}
+
+/// How long a command takes, several times.
+fn times(count: usize, command: impl Fn() -> Command) -> Result<Vec<Duration>> {
     let once = |_| {
         let start = Instant::now();
-        let status = Command::new(bench.pirun()).arg("--version").stdout(Stdio::null()).status()?;
-        ensure!(status.success(), "pirun --version: {status}");
+        let status = command().stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "{:?}: {status}", command());
         Ok(start.elapsed())
     };
     (0..count).map(once).collect()
