@@ -30,6 +30,12 @@ pub enum ErrorKind {
     Command,
     /// A file or directory, here or on a node, cannot be read or written.
     File,
+    /// A package, mirror, image or signature is not what it should be.
+    Image,
+    /// A card or disk cannot, or must not, be written.
+    Device,
+    /// A backup, or the place where backups are kept, is not what it should be.
+    Backup,
     /// A wait or a command ran out of time.
     Timeout,
     /// A host failed; its own error was shown when it happened.
@@ -52,6 +58,9 @@ impl ErrorKind {
             Self::Connect => "connect",
             Self::Command => "command",
             Self::File => "file",
+            Self::Image => "image",
+            Self::Device => "device",
+            Self::Backup => "backup",
             Self::Timeout => "timeout",
             Self::HostsFailed => "hosts_failed",
             Self::Cancelled => "cancelled",

@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod cli;
 pub mod diff;
 pub mod error;
+pub mod image;
 pub mod inventory;
 pub mod remote;
 pub mod report;
@@ -16,6 +17,5 @@ pub mod state;
 pub mod suggest;
 pub mod template;
 pub mod ui;
-
 pub mod vault;
 pub mod visible;

@@ -1,0 +1,8 @@
+//! Images without Docker: Alpine packages become a root file system in memory ([`Tree`]), the tree becomes ext4 and
+//! FAT, and these become a card image and an update image.
+//!
+//! Nothing in here knows of Rhai, and nothing needs root.
+
+pub mod tree;
+
+pub use tree::{Content, Entry, Kind, Spool, Tree};
