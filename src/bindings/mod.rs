@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod accounts;
+pub mod boot;
 pub mod commands;
 pub mod control;
 pub mod facts;
@@ -46,6 +47,7 @@ pub const TOPICS: &[Topic] = &[
     templates::TOPIC,
     accounts::TOPIC,
     services::TOPIC,
+    boot::TOPIC,
     commands::TOPIC,
     run::TOPIC,
     scopes::TOPIC,

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod authorized_key;
+mod boot;
 mod change;
 mod directory;
 mod facts;
@@ -20,6 +21,7 @@ mod writable;
 
 pub use attributes::Attributes;
 pub use authorized_key::AuthorizedKey;
+pub use boot::{ConfigTxt, KernelArgs, Setting};
 pub use change::{Action, Aspect, Change};
 pub use directory::{Absent, Directory, Link};
 pub use facts::{Disk, Facts, disk};

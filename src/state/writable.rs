@@ -63,14 +63,17 @@ pub fn finish_writable(node: &Node) -> Result<Change> {
     let mut words = done.split_whitespace();
     let mode = words.next().unwrap_or("rw");
     let services: Vec<&str> = words.collect();
-    let mut change = change;
-    change = change.with(Aspect::Action {
-        action: if mode == "ro" { Action::Remount } else { Action::Restart },
-    });
-    if !services.is_empty() {
-        change = change.remark(format!("{} stopped meanwhile", services.join(" and ")));
+    let action = match (mode, services.is_empty()) {
+        ("ro", _) => Action::Remount,
+        (_, false) => Action::Restart,
+        // It was writable already, and is so still.
+        (_, true) => return Ok(change),
+    };
+    let change = change.with(Aspect::Action { action });
+    if services.is_empty() {
+        return Ok(change);
     }
-    Ok(change)
+    Ok(change.remark(format!("{} stopped meanwhile", services.join(" and "))))
 }
 
 /// How the mount was found, and the services that were, or would be, stopped meanwhile.
