@@ -3,6 +3,8 @@
 //!
 //! Nothing in here knows of Rhai, and nothing needs root.
 
+pub mod rootfs;
 pub mod tree;
 
+pub use rootfs::Rootfs;
 pub use tree::{Content, Entry, Kind, Spool, Tree};

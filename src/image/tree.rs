@@ -125,6 +125,32 @@ impl Tree {
         self.entries.remove(&path)
     }
 
+    /// Moves what is below a directory into a tree of its own, and leaves the directory empty: where another file
+    /// system is mounted. A missing one is made (0755 root:root) with the time `mtime`.
+    ///
+    /// # Errors
+    /// When the path, or a parent, is something else than a directory.
+    pub fn take(&mut self, path: &str, mtime: i64) -> Result<Self> {
+        let path = clean(path)?;
+        let top = match self.entries.get(&path) {
+            Some(entry) if entry.kind == Kind::Directory => entry.clone(),
+            Some(_) => return Err(bad_path(&path, "it is not a directory")),
+            None => Entry::directory(0o755).at(mtime),
+        };
+        let below: Vec<String> = self.below(&path).map(|(path, _)| path.to_owned()).collect();
+        let mut taken = Self { entries: BTreeMap::from([(String::new(), top.clone())]) };
+        for name in below {
+            if let Some(mut entry) = self.entries.remove(&name) {
+                if let Kind::Hard(target) = &mut entry.kind {
+                    *target = target.strip_prefix(&format!("{path}/")).unwrap_or(target).to_owned();
+                }
+                taken.entries.insert(name[path.len() + 1..].to_owned(), entry);
+            }
+        }
+        self.insert(&path, top)?;
+        Ok(taken)
+    }
+
     /// Everything below a directory, at any depth, sorted; not the directory itself.
     pub fn below<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
         let prefix = match path.trim_matches('/') {

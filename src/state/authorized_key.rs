@@ -27,6 +27,20 @@ impl AuthorizedKey {
     }
 }
 
+impl AuthorizedKey {
+    /// Whether the key is in the text of an `authorized_keys`.
+    pub fn is_in(&self, text: &str) -> bool {
+        let compared = type_and_data(&self.key);
+        text.lines().any(|line| type_and_data(line) == compared)
+    }
+
+    /// The text of an `authorized_keys` with the key behind the others.
+    pub fn added_to(&self, text: &str) -> String {
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        format!("{text}{gap}{}\n", self.key)
+    }
+}
+
 /// The two words by which keys are compared. Options may stand before them.
 fn type_and_data(key: &str) -> Option<String> {
     const TYPES: [&str; 4] = ["ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"];
@@ -75,8 +89,7 @@ impl Wanted for AuthorizedKey {
             return Ok(change);
         }
         let before = String::from_utf8_lossy(&seen.shown).into_owned();
-        let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
-        let after = format!("{before}{gap}{}\n", self.key);
+        let after = self.added_to(&before);
         Ok(change.with(Aspect::Text { before, after }))
     }
 }

@@ -19,6 +19,10 @@ impl Hostname {
         }
         Ok(Self(name.to_owned()))
     }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Wanted for Hostname {

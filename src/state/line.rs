@@ -25,11 +25,7 @@ pub struct Line {
 impl Line {
     /// Brings the line about: one round trip if it only has to be appended, else a read and a write.
     pub fn bring(&self, node: &Node) -> Result<Change> {
-        check_path(&self.path)?;
-        if self.line.contains('\n') {
-            return Err(Error::playbook("a line cannot contain a line break")
-                .hint("Call `line` once for each line, or use `host.file`."));
-        }
+        self.check()?;
         if self.is_append() && !node.is_dry() {
             return node.bring(self);
         }
@@ -48,6 +44,16 @@ impl Line {
             ..File::default()
         };
         file.bring(node)
+    }
+
+    /// Refuses what is no path, or more than a line.
+    pub fn check(&self) -> Result<()> {
+        check_path(&self.path)?;
+        if self.line.contains('\n') {
+            return Err(Error::playbook("a line cannot contain a line break")
+                .hint("Call `line` once for each line, or use `host.file`."));
+        }
+        Ok(())
     }
 
     fn is_append(&self) -> bool {

@@ -52,6 +52,10 @@ impl Service {
         Ok(Self { name: name.to_owned(), state: None, enabled: None, runlevel: "default".into() })
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn wanted_line(&self) -> String {
         let enabled = match self.enabled {
             Some(true) => "enabled ",
