@@ -71,7 +71,7 @@ pub fn root_image(
     make_ext4(path, ROOT_SIZE, "rootfs", Some(&root))
 }
 
-fn make_ext4(path: &Path, size: u64, label: &str, content: Option<&Path>) -> Result<()> {
+pub fn make_ext4(path: &Path, size: u64, label: &str, content: Option<&Path>) -> Result<()> {
     File::create(path).with_context(|| format!("create {}", path.display()))?.set_len(size)?;
     let mut mkfs = Command::new("mkfs.ext4");
     // Nothing is left for the kernel to do in the background when it is mounted.
@@ -100,7 +100,7 @@ pub fn in_memory(template: &Path) -> Result<OwnedFd> {
 }
 
 /// Copies what is not a hole in `from` to the same place behind `offset` in `to`.
-fn copy_sparse(mut from: &File, mut to: &File, offset: u64) -> Result<()> {
+pub fn copy_sparse(mut from: &File, mut to: &File, offset: u64) -> Result<()> {
     let mut at = 0;
     while let Ok(start) = rustix::fs::seek(from, rustix::fs::SeekFrom::Data(at)) {
         let end = rustix::fs::seek(from, rustix::fs::SeekFrom::Hole(start))?;

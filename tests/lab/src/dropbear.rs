@@ -2,7 +2,6 @@
 //! a window of 24 KiB, few unauthenticated connections at a time: as on a Pi.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,8 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::fetch::{debian_packages, output};
+use crate::tree;
 
-const PACKAGES: [&str; 7] =
+pub const PACKAGES: [&str; 7] =
     ["dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g"];
 const PROGRAMS: [&str; 3] = ["usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient"];
 const LIBRARIES: [&str; 6] = [
@@ -22,14 +22,27 @@ const LIBRARIES: [&str; 6] = [
     "libtommath.so.1",
     "libz.so.1",
 ];
-/// Where the programs look for their loader and for libraries.
+
+/// Where programs of an architecture look for their loader and for libraries.
+pub struct Places {
+    loader_dir: &'static str,
+    loader: &'static str,
+    library_dir: &'static str,
+}
+
+pub const ARM64: Places = Places {
+    loader_dir: "lib",
+    loader: "ld-linux-aarch64.so.1",
+    library_dir: "lib/aarch64-linux-gnu",
+};
 #[cfg(target_arch = "x86_64")]
-const PLACES: [&str; 3] = ["lib64", "ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu"];
+pub const MACHINE: Places = Places {
+    loader_dir: "lib64",
+    loader: "ld-linux-x86-64.so.2",
+    library_dir: "lib/x86_64-linux-gnu",
+};
 #[cfg(target_arch = "aarch64")]
-const PLACES: [&str; 3] = ["lib", "ld-linux-aarch64.so.1", "lib/aarch64-linux-gnu"];
-const LOADER_DIR: &str = PLACES[0];
-const LOADER: &str = PLACES[1];
-const LIBRARY_DIR: &str = PLACES[2];
+pub const MACHINE: Places = ARM64;
 
 /// Downloads the packages; the tree they were unpacked to.
 pub fn obtain(cache: &Cache) -> Result<PathBuf> {
@@ -37,39 +50,40 @@ pub fn obtain(cache: &Cache) -> Result<PathBuf> {
 }
 
 /// Copies the programs, their libraries and their loader from the packages into a node's root.
-pub fn install(packages: &Path, root: &Path) -> Result<()> {
+pub fn install(packages: &Path, places: &Places, root: &Path) -> Result<()> {
     for program in PROGRAMS {
         copy_program(&packages.join(program), &root.join(program))?;
     }
-    let libraries = root.join(LIBRARY_DIR);
-    fs::create_dir_all(&libraries)?;
+    let libraries = root.join(places.library_dir);
     for library in LIBRARIES {
-        copy_program(&library_in(packages, library)?, &libraries.join(library))?;
+        copy_program(&places.library(packages, library)?, &libraries.join(library))?;
     }
-    fs::create_dir_all(root.join(LOADER_DIR))?;
-    copy_program(&library_in(packages, LOADER)?, &root.join(LOADER_DIR).join(LOADER))
+    let loader = root.join(places.loader_dir).join(places.loader);
+    copy_program(&places.library(packages, places.loader)?, &loader)
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
-    Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o755))?)
+    let program = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+    tree::write(to, program, 0o755)
 }
 
-/// Debian moved its libraries below /usr with release 13.
-fn library_in(packages: &Path, name: &str) -> Result<PathBuf> {
-    let places = [LIBRARY_DIR.to_owned(), format!("usr/{LIBRARY_DIR}")];
-    match places.iter().map(|place| packages.join(place).join(name)).find(|path| path.exists()) {
-        Some(path) => Ok(path),
-        None => bail!("{name} is in none of Debian's packages {PACKAGES:?}"),
+impl Places {
+    /// Debian moved its libraries below /usr with release 13, and some before.
+    fn library(&self, packages: &Path, name: &str) -> Result<PathBuf> {
+        let dirs = [self.library_dir.to_owned(), format!("usr/{}", self.library_dir)];
+        match dirs.iter().map(|dir| packages.join(dir).join(name)).find(|path| path.exists()) {
+            Some(path) => Ok(path),
+            None => bail!("{name} is in none of Debian's packages {PACKAGES:?}"),
+        }
     }
 }
 
 /// Writes a new ed25519 host key to `file`; its public half as `ssh-ed25519 AAAA…`.
 pub fn make_host_key(root: &Path, file: &Path) -> Result<String> {
     let printed = output(
-        Command::new(root.join(LOADER_DIR).join(LOADER))
+        Command::new(root.join(MACHINE.loader_dir).join(MACHINE.loader))
             .arg("--library-path")
-            .arg(root.join(LIBRARY_DIR))
+            .arg(root.join(MACHINE.library_dir))
             .arg(root.join("usr/bin/dropbearkey"))
             .args(["-t", "ed25519", "-f"])
             .arg(file),

@@ -23,6 +23,7 @@
 //! made of comes from `userland`, through `fetch` and `cache`.
 
 mod blockdev;
+mod board;
 mod boot;
 mod bootloader;
 mod cache;
@@ -34,6 +35,7 @@ mod dropbear;
 mod fast;
 mod fetch;
 mod files;
+mod foreign;
 mod hub;
 mod lab;
 mod lanes;
@@ -54,6 +56,7 @@ mod userland;
 mod warm;
 
 pub use anyhow::{Error, Result};
+pub use board::{Board, BoardOptions, MinimalCard, MinimalRoot, Parts, boot_script};
 pub use hub::{Hub, Wire};
 pub use lab::Lab;
 pub use namespaces::enter_namespace;

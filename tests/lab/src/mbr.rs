@@ -32,3 +32,33 @@ pub fn record(partitions: &[Partition; 4]) -> [u8; 512] {
 fn sectors(bytes: u64) -> u32 {
     u32::try_from(bytes / SECTOR).unwrap_or(u32::MAX)
 }
+
+/// The partition of that number, counted from 0; `None` if the record has no such or is none.
+pub fn partition(record: &[u8; 512], number: usize) -> Option<Partition> {
+    let entry = record[446..510].chunks_exact(16).nth(number)?;
+    let word =
+        |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
+    let (start, length) = (u64::from(word(8)) * SECTOR, u64::from(word(12)) * SECTOR);
+    let found = record[510..] == [0x55, 0xaa] && length > 0;
+    found.then_some(Partition { start, length, kind: entry[4] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_is_found_again() {
+        let partitions = [1, 2, 3, 4].map(|number| Partition {
+            start: number << 20,
+            length: 1 << 20,
+            kind: 0x83,
+        });
+        let record = record(&partitions);
+        for (number, wanted) in partitions.iter().enumerate() {
+            assert_eq!(partition(&record, number), Some(*wanted));
+        }
+        assert_eq!(partition(&record, 4), None);
+        assert_eq!(partition(&[0; 512], 0), None);
+    }
+}

@@ -80,7 +80,7 @@ impl Userland {
     fn furnish(&self, debian: &Path) -> Result<()> {
         let root = self.root();
         strip(&root)?;
-        dropbear::install(debian, &root)?;
+        dropbear::install(debian, &dropbear::MACHINE, &root)?;
         move_to_data(&root, &self.data())?;
         packages::install(&root)?;
         tree::write_files(&root, ROOT)?;
