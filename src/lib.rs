@@ -6,6 +6,7 @@
 pub mod bindings;
 pub mod cancel;
 pub mod cli;
+pub mod device;
 pub mod diff;
 pub mod error;
 pub mod image;

@@ -3,6 +3,7 @@
 
 mod check;
 mod completions;
+mod devices;
 mod doc;
 mod exec;
 pub mod inventory;
@@ -39,6 +40,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
+    Devices(devices::DevicesArgs),
     Doc(doc::DocArgs),
     Exec(exec::ExecArgs),
     Inventory(inventory::InventoryArgs),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
 fn command(cli: Cli, ui: &Ui) -> Result<()> {
     match cli.command {
         Command::Check(args) => check::run(&args, ui),
+        Command::Devices(args) => devices::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Exec(args) => exec::run(&args, ui),
         Command::Ssh(args) => ssh::run(&args, ui),
