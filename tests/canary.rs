@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::process::Stdio;
 
 use base64::Engine as _;
@@ -18,6 +18,7 @@ on(hosts("all"), |host| {
     host.file("/data/secret", #{ content: canary });
     host.template("/data/templated", "secret.j2", #{ vars: #{ canary: canary } });
     host.run("cat >/dev/null; sleep 2", #{ stdin: canary });
+    host.run("(head -c 9 /data/secret; sleep 1; tail -c +10 /data/secret; echo; base64 -w 20 /data/secret) | tee /dev/stderr");
     print(canary);
     log(canary);
     let caught = attempt(|| `${canary}`);
@@ -44,9 +45,7 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
-#[test]
-fn no_secret_leaves_in_any_encoding() {
-    let cluster = Cluster::start(&["rpi40"]);
+fn set_canary(cluster: &Cluster) {
     let mut set = cluster
         .command(&["vault", "set", "canary"])
         .stdin(Stdio::piped())
@@ -55,6 +54,12 @@ fn no_secret_leaves_in_any_encoding() {
         .expect("pirun starts");
     set.stdin.take().expect("a pipe").write_all(CANARY.as_bytes()).expect("written");
     assert!(set.wait().expect("ended").success());
+}
+
+#[test]
+fn no_secret_leaves_in_any_encoding() {
+    let cluster = Cluster::start(&["rpi40"]);
+    set_canary(&cluster);
     cluster.write("secret.j2", "plain {{ canary }}\nencoded {{ canary | b64encode }}\n");
     cluster.write("play.rhai", PLAY);
 
@@ -71,6 +76,8 @@ fn no_secret_leaves_in_any_encoding() {
         assert_clean("stderr", &said.stderr);
     }
     assert_clean("the state directory", &tree(&cluster.path(".pirun")));
+    let log = tree(&cluster.path(".pirun/logs"));
+    assert!(log.matches("rpi40  | <secret:canary>\n").count() >= 4, "the output was told:\n{log}");
     let node = cluster.node("rpi40");
     assert_eq!(node.read("/data/secret").expect("readable"), CANARY.as_bytes());
     assert_eq!(node.sh("stat -c %a /data/secret /data/templated").expect("stat"), "600\n600\n");
@@ -78,6 +85,22 @@ fn no_secret_leaves_in_any_encoding() {
         .sh("find /data /run /tmp /var/log -type f -perm +044 -print0 | xargs -0 cat")
         .expect("read");
     assert_clean("a file that others can read", &readable);
+}
+
+#[test]
+fn exec_shows_lines_as_they_come_and_no_secret_in_them() {
+    let cluster = Cluster::start(&["rpi40"]);
+    set_canary(&cluster);
+    let script = "printf 'canary-7Qx9/'; sleep 1; cat; echo; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done";
+    let quoted = CANARY.strip_prefix("canary-7Qx9/").expect("its start").replace('\'', r"'\''");
+    let script = script.replace("cat;", &format!("printf %s '{quoted}';"));
+    let mut exec = cluster.spawn(&["exec", "rpi40", "--", &script]);
+    let mut lines = std::io::BufReader::new(exec.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    assert_eq!(next(), "rpi40  <secret:canary>");
+    cluster.node("rpi40").sh("touch /tmp/go").expect("touched");
+    assert_eq!(next(), "rpi40  done");
+    said(exec.wait_with_output().expect("ended")).ok();
 }
 
 /// Arguments and environments of this machine's processes, without this test's own.

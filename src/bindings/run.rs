@@ -14,7 +14,9 @@ use crate::remote::{Query, Run};
 use crate::script::ScriptResult;
 use crate::script::host::HostHandle;
 use crate::script::options::{Content, Options};
+use crate::script::told::Told;
 use crate::state::{Action, Aspect, Change, Node};
+use crate::ui::Event;
 
 pub const TOPIC: Topic = Topic {
     name: "run",
@@ -58,7 +60,12 @@ impl RunOptions {
 }
 
 /// Runs the command if its conditions say so; `None`: they say no.
-fn run_if_due(node: &Node, command: &str, options: RunOptions) -> Result<Option<CommandOutput>> {
+fn run_if_due(
+    node: &Node,
+    command: &str,
+    options: RunOptions,
+    told: &Told,
+) -> Result<Option<CommandOutput>> {
     let condition = options.condition();
     if !condition.is_empty() {
         let query = Query { script: condition, ..Query::default() };
@@ -71,7 +78,11 @@ fn run_if_due(node: &Node, command: &str, options: RunOptions) -> Result<Option<
         None => command.to_owned(),
     };
     let stdin = options.stdin.map(|content| content.bytes);
-    let output = node.run(Run { script, stdin, timeout: options.timeout, ..Run::default() })?;
+    let listener = Some(told.listener());
+    let output =
+        node.run(Run { script, stdin, timeout: options.timeout, listener, ..Run::default() });
+    told.finish();
+    let output = output?;
     if let Some(output) = &output
         && !options.ok_codes.contains(&i64::from(output.code))
     {
@@ -89,8 +100,12 @@ fn run(
     let command = script_of(command).map_err(|error| host.raise(ctx, error))?;
     let label = shorten(&command);
     let change = Change::of("run", &label);
+    let (run, label_of_host) = (host.run().clone(), host.label());
+    let told = Told::new(host.run().ui(), move |_, line| {
+        run.tell(Event::Output { host: label_of_host.clone(), line });
+    });
     let due =
-        host.look(ctx, &format!("run {label}"), |node| run_if_due(node, &command, options))?;
+        host.look(ctx, &format!("run {label}"), |node| run_if_due(node, &command, options, &told))?;
     Ok(match due {
         Some(output) => {
             host.report(change.with(Aspect::Action { action: Action::Run }));

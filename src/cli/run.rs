@@ -122,10 +122,7 @@ impl Prepared {
             ui.note(&format!("warning: {warning}"));
         }
         let redactor = Redactor::new();
-        ui.set_filter({
-            let redactor = redactor.clone();
-            Arc::new(move |text| redactor_text(&redactor, text))
-        });
+        ui.hide(redactor.clone());
         let cancel = Cancel::default();
         let options = self.options(&project)?;
         let secrets = self.vault(&project, ui, redactor, options.dry_run);
@@ -261,10 +258,6 @@ impl Prepared {
         let name = self.places.playbook.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
-}
-
-fn redactor_text<'a>(redactor: &Redactor, text: &'a str) -> std::borrow::Cow<'a, str> {
-    redactor.redact(text)
 }
 
 /// The error for a word that is neither a subcommand nor a playbook.

@@ -9,6 +9,7 @@ mod connect_error;
 mod dry;
 pub mod fake;
 mod library;
+mod listener;
 pub mod quote;
 mod record;
 mod refusal;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use connect::SshConnect;
 pub use dry::DryRemote;
+pub use listener::{Listener, Stream};
 pub use record::RecordRemote;
 pub use refusal::refusal;
 pub use ssh::SshRemote;
@@ -57,6 +59,8 @@ pub struct Run {
     pub scope: Scope,
     pub stdin: Option<Vec<u8>>,
     pub timeout: Option<Duration>,
+    /// Hears what it prints while it runs.
+    pub listener: Option<Listener>,
 }
 
 /// The `writable` that a change happens in: its first change stops the services and remounts.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use openssh::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Output;
+use super::{Listener, Output, Stream};
 
 /// The three ends of the channel, and the token that ends an answer.
 pub struct Shell {
@@ -46,12 +46,17 @@ impl Shell {
     }
 
     /// Sends one request and waits for its answer.
-    pub async fn request(&mut self, script: &str, limit: Option<Duration>) -> Result<Output, Lost> {
+    pub async fn request(
+        &mut self,
+        script: &str,
+        limit: Option<Duration>,
+        listener: Option<&Listener>,
+    ) -> Result<Output, Lost> {
         if self.broken {
             return Err(Lost::Closed);
         }
         self.broken = true;
-        let exchange = self.exchange(script);
+        let exchange = self.exchange(script, listener);
         let output = match limit {
             Some(limit) => {
                 tokio::time::timeout(limit, exchange).await.map_err(|_| Lost::Late(limit))?
@@ -62,7 +67,11 @@ impl Shell {
         Ok(output)
     }
 
-    async fn exchange(&mut self, script: &str) -> Result<Output, Lost> {
+    async fn exchange(
+        &mut self,
+        script: &str,
+        listener: Option<&Listener>,
+    ) -> Result<Output, Lost> {
         // The redirection keeps commands from reading the requests that follow.
         let mut request = std::mem::take(&mut self.preamble);
         request.push_str(&format!("{{\n{script}\n}} </dev/null\np_end $?\n"));
@@ -71,10 +80,17 @@ impl Shell {
             self.stdin.flush().await.map_err(|_| Lost::Closed)
         };
         let token = self.token.as_bytes();
+        let hear = |stream| {
+            move |piece: &[u8]| {
+                if let Some(listener) = listener {
+                    listener.hear(stream, piece);
+                }
+            }
+        };
         let (_, stdout, stderr) = tokio::try_join!(
             send,
-            read_answer(&mut self.stdout, token),
-            read_answer(&mut self.stderr, token)
+            read_answer(&mut self.stdout, token, hear(Stream::Stdout)),
+            read_answer(&mut self.stderr, token, hear(Stream::Stderr))
         )?;
         let code = std::str::from_utf8(&stdout.tail).ok().and_then(|t| t.trim().parse().ok());
         Ok(Output { code: code.ok_or(Lost::Closed)?, stdout: stdout.text, stderr: stderr.text })
@@ -87,15 +103,25 @@ struct Answer {
     tail: Vec<u8>,
 }
 
-/// Reads up to the token.
+/// Reads up to the token. `hear` is told what arrives; a line end before the token may be too much.
 async fn read_answer(
     stream: &mut (impl AsyncReadExt + Unpin),
     token: &[u8],
+    mut hear: impl FnMut(&[u8]),
 ) -> Result<Answer, Lost> {
     let mut buffer = Vec::new();
-    let mut searched = 0;
+    let (mut searched, mut heard) = (0, 0);
     loop {
-        if let Some((text_end, tail, end)) = find_end(&buffer, searched, token) {
+        let found = find_end(&buffer, searched, token);
+        let certain = match found {
+            Some((text_end, ..)) => text_end,
+            None => certain_end(&buffer, searched, token),
+        };
+        if certain > heard {
+            hear(&buffer[heard..certain]);
+            heard = certain;
+        }
+        if let Some((text_end, tail, end)) = found {
             let tail = buffer[tail..end].to_vec();
             buffer.truncate(text_end);
             return Ok(Answer { text: buffer, tail });
@@ -116,6 +142,19 @@ fn find_end(buffer: &[u8], from: usize, token: &[u8]) -> Option<(usize, usize, u
     Some((start.saturating_sub(1), tail, line_end))
 }
 
+/// How much of the buffer cannot belong to the token's line, which is not whole yet and starts behind `from`. A line
+/// end alone is let through, or the last line before a pause would not be heard.
+fn certain_end(buffer: &[u8], from: usize, token: &[u8]) -> usize {
+    let end = [b"\n", token].concat();
+    let from = from.saturating_sub(1);
+    if let Some(start) = buffer[from..].windows(end.len()).position(|window| window == end) {
+        return from + start;
+    }
+    let longest = end.len().min(buffer.len());
+    let begun = (2..=longest).rev().find(|length| buffer.ends_with(&end[..*length]));
+    buffer.len() - begun.unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -123,19 +162,30 @@ mod tests {
     use super::*;
 
     fn answer(chunks: Vec<Vec<u8>>) -> Result<(Vec<u8>, Vec<u8>), String> {
+        answer_and_heard(chunks).map(|(text, tail, _)| (text, tail))
+    }
+
+    fn answer_and_heard(chunks: Vec<Vec<u8>>) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), String> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let mut reader = tokio_test_reader(chunks);
-            let answer = read_answer(&mut reader, b"TOKEN").await.map_err(|e| e.to_string())?;
-            Ok((answer.text, answer.tail))
+            let mut heard = Vec::new();
+            let answer = read_answer(&mut reader, b"TOKEN", |piece| heard.extend_from_slice(piece))
+                .await
+                .map_err(|e| e.to_string())?;
+            Ok((answer.text, answer.tail, heard))
         })
     }
 
     fn tokio_test_reader(chunks: Vec<Vec<u8>>) -> impl AsyncReadExt + Unpin {
-        let (reader, mut writer) = tokio::io::duplex(1 << 20);
-        let all: Vec<u8> = chunks.concat();
+        // No larger than a piece, so that pieces arrive one by one.
+        let size = chunks.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let (reader, mut writer) = tokio::io::duplex(size);
         let write = async move {
-            let _ = writer.write_all(&all).await;
+            for chunk in chunks {
+                let _ = writer.write_all(&chunk).await;
+                tokio::task::yield_now().await;
+            }
         };
         tokio::spawn(write);
         reader
@@ -147,6 +197,18 @@ mod tests {
             prop_assume!(!text.windows(5).any(|w| w == b"TOKEN"));
             let chunks = vec![text.clone(), b"\nTOKEN 7\n".to_vec()];
             prop_assert_eq!(answer(chunks), Ok((text, b" 7".to_vec())));
+        }
+    }
+
+    #[test]
+    fn all_but_the_last_line_end_is_heard_in_pieces_of_any_size() {
+        let text = b"one\ntwo TOKE three\n";
+        let whole = [text, &b"\nTOKEN 0\n"[..]].concat();
+        for size in 1..whole.len() {
+            let chunks = whole.chunks(size).map(<[u8]>::to_vec).collect();
+            let (answer, _, heard) = answer_and_heard(chunks).expect("an answer");
+            assert_eq!(answer, text);
+            assert_eq!(heard.trim_ascii_end(), text.trim_ascii_end(), "pieces of {size}");
         }
     }
 

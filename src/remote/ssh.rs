@@ -12,7 +12,9 @@ use tokio::sync::Mutex;
 use super::quote::sh_quote;
 use super::shell::{Lost, Shell};
 use super::ssh_config::SshConfig;
-use super::{Converge, Converged, Output, Query, Remote, Run, library, refusal, requests};
+use super::{
+    Converge, Converged, Listener, Output, Query, Remote, Run, library, refusal, requests,
+};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inventory::Host;
@@ -67,19 +69,25 @@ impl SshRemote {
         })
     }
 
-    fn request(&self, script: &str, limit: Option<Duration>) -> Result<Output> {
-        let request = async { self.shell.lock().await.request(script, limit).await };
+    fn request(&self, script: &str) -> Result<Output> {
+        let request = async { self.shell.lock().await.request(script, None, None).await };
         self.runtime.block_on(request).map_err(|lost| lost_error(&self.host, &lost))
     }
 
     /// A request that may take long: Ctrl-C ends what runs on the node, and the shell lives on.
-    fn interruptible(&self, script: &str, limit: Option<Duration>) -> Result<Output> {
+    fn interruptible(
+        &self,
+        script: &str,
+        limit: Option<Duration>,
+        listener: Option<&Listener>,
+    ) -> Result<Output> {
         if self.cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
         let request = async {
             let mut shell = self.shell.lock().await;
-            let answer = shell.request(script, limit.map(|limit| limit + Duration::from_secs(10)));
+            let limit = limit.map(|limit| limit + Duration::from_secs(10));
+            let answer = shell.request(script, limit, listener);
             tokio::pin!(answer);
             tokio::select! {
                 output = &mut answer => return output.map_err(|lost| lost_error(&self.host, &lost)),
@@ -135,35 +143,35 @@ impl SshRemote {
 impl Remote for SshRemote {
     fn query(&self, query: &Query) -> Result<Output> {
         let script = requests::user(&query.script, query.stdin.as_deref(), query.timeout);
-        self.interruptible(&script, query.timeout)
+        self.interruptible(&script, query.timeout, None)
     }
 
     fn look(&self, c: &Converge) -> Result<Converged> {
-        let output = self.request(&requests::look(c), None)?;
+        let output = self.request(&requests::look(c))?;
         self.parse_converged(output)
     }
 
     fn converge(&self, c: &Converge) -> Result<Converged> {
         debug_assert!(self.writes);
         let script = requests::converge(c);
-        let output = self.request(&script, None)?;
+        let output = self.request(&script)?;
         self.parse_converged(output)
     }
 
     fn run(&self, run: &Run) -> Result<Option<Output>> {
         debug_assert!(self.writes);
         let script = requests::run(run);
-        self.interruptible(&script, run.timeout).map(Some)
+        self.interruptible(&script, run.timeout, run.listener.as_ref()).map(Some)
     }
 
     fn close_scope(&self) -> Result<Output> {
-        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)", None)
+        self.request("w_close; e=$?; printf '%s' \"$WDONE\"; (exit $e)")
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let path = sh_quote(path);
         let script = format!("if [ -e {path} ]; then cat {path}; else (exit {NO_SUCH_FILE}); fi");
-        let output = self.request(&script, None)?;
+        let output = self.request(&script)?;
         match output.code {
             0 => Ok(Some(output.stdout)),
             NO_SUCH_FILE => Ok(None),

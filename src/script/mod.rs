@@ -10,6 +10,7 @@
 //! | `fan_out` | `on(hosts, |host| …)` |
 //! | `options` | option maps `#{ mode: "0644" }` |
 //! | `params` | what a playbook takes from the command line |
+//! | `told` | what commands print on nodes, line by line |
 //! | `lint` | what can be said about a playbook without running it |
 //! | `docs` | the manual, from the doc comments of the bindings |
 
@@ -33,6 +34,7 @@ pub mod template_vars;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod told;
 pub mod values;
 
 pub use context::{RunContext, context};

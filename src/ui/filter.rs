@@ -1,24 +1,14 @@
 //! Secrets taken out of everything that leaves, before it is laid out: a cut, an indent or a colour
 //! could tear a secret into halves that nothing recognises.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use super::event::Event;
 use crate::error::{Error, Frame};
 use crate::state::{Aspect, Change};
-
-/// Replaces every secret in a text.
-pub type Filter = Arc<dyn for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync>;
-
-/// The filter that hides nothing.
-pub fn none() -> Filter {
-    Arc::new(|text| Cow::Borrowed(text))
-}
+use crate::vault::Redactor;
 
 /// `event` with every text of it filtered. Names of hosts and files stay: they are no content.
-pub fn event(event: Event, filter: &Filter) -> Event {
-    let hide = |text: String| filter(&text).into_owned();
+pub fn event(event: Event, redactor: &Redactor) -> Event {
+    let hide = |text: String| redactor.redact(&text).into_owned();
     match event {
         Event::Step { host, text } => Event::Step { host, text: hide(text) },
         Event::Change { host, change: found } => {
@@ -32,7 +22,7 @@ pub fn event(event: Event, filter: &Filter) -> Event {
         Event::Log { host, text } => Event::Log { host, text: hide(text) },
         Event::Warning { host, text } => Event::Warning { host, text: hide(text) },
         Event::HostFailed { host, error: failure, unreachable } => {
-            Event::HostFailed { host, error: error(&failure, filter), unreachable }
+            Event::HostFailed { host, error: error(&failure, redactor), unreachable }
         }
         Event::RunStarted { .. }
         | Event::FanOutStarted { .. }
@@ -72,7 +62,8 @@ fn text(before: String, after: String, hide: &impl Fn(String) -> String) -> Aspe
 }
 
 /// `error` with every text of it filtered.
-pub fn error(error: &Error, filter: &Filter) -> Error {
+pub fn error(error: &Error, redactor: &Redactor) -> Error {
+    let filter = |text: &str| redactor.redact(text).into_owned();
     let mut clean = Error::new(error.kind(), filter(error.message()));
     if let Some(host) = error.host() {
         clean = clean.on_host(host);
@@ -81,7 +72,7 @@ pub fn error(error: &Error, filter: &Filter) -> Error {
         clean = clean.at(site.clone());
     }
     for frame in error.stack() {
-        let call = filter(&frame.call).into_owned();
+        let call = filter(&frame.call);
         clean = clean.called_from(Frame { call, site: frame.site.clone() });
     }
     for hint in error.hints() {

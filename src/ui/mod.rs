@@ -11,6 +11,7 @@ mod group;
 mod json;
 mod live;
 mod log;
+mod output;
 mod pace;
 mod paint;
 mod prompt;
@@ -29,13 +30,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub use event::{Event, Recap, RecapRow};
-pub use filter::Filter;
+pub use output::OutputLines;
 pub use screen::Captured;
 pub use settings::{Color, Settings};
 
 use crate::error::{Error, Result};
 use crate::report::{self, Sources};
 use crate::state::Change;
+use crate::vault::Redactor;
 use block::Layout;
 use log::Log;
 use pace::Pace;
@@ -61,7 +63,7 @@ struct State {
     /// Progress in the JSON stream.
     pace: Pace,
     log: Option<Log>,
-    filter: Filter,
+    redactor: Redactor,
     lookup: Lookup,
     clock: Clock,
     /// Colours on stderr.
@@ -119,7 +121,7 @@ impl Ui {
             screen,
             pace: Pace::new(Duration::from_secs(1)),
             log: None,
-            filter: filter::none(),
+            redactor: Redactor::new(),
             lookup: Arc::new(|_| None),
             clock,
             paint,
@@ -131,9 +133,14 @@ impl Ui {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that leaves from now on goes through `filter`: terminal, log and JSON.
-    pub fn set_filter(&self, filter: Filter) {
-        self.state().filter = filter;
+    /// From now on nothing leaves that `redactor` hides: terminal, log and JSON.
+    pub fn hide(&self, redactor: Redactor) {
+        self.state().redactor = redactor;
+    }
+
+    /// Takes what a command prints, piece by piece, and gives lines that can be shown.
+    pub fn output_lines(&self) -> OutputLines {
+        OutputLines::new(&self.state().redactor)
     }
 
     /// Where excerpts of files that are not on the disk come from.
@@ -198,11 +205,11 @@ impl Ui {
 
 impl State {
     fn event(&mut self, event: Event) {
-        let event = filter::event(event, &self.filter);
+        let event = filter::event(event, &self.redactor);
         let now = (self.clock)();
-        let filter = Arc::clone(&self.filter);
+        let redactor = self.redactor.clone();
         let lookup = Arc::clone(&self.lookup);
-        let hide = move |text: &str| filter(text).into_owned();
+        let hide = move |text: &str| redactor.redact(text).into_owned();
         let sources = Sources { lookup: &*lookup, filter: &hide };
 
         if let Some(log) = &mut self.log {
@@ -214,7 +221,7 @@ impl State {
         }
         let text = self.terminal.event(&event, now, &sources);
         let stream = self.stream_of(&event);
-        self.screen.print(stream, &(self.filter)(&text));
+        self.screen.print(stream, &self.redactor.redact(&text));
     }
 
     /// Remarks of no host may come while a command's result is on its way to stdout.
@@ -249,7 +256,7 @@ impl State {
     }
 
     fn print(&mut self, stream: Stream, text: &str) {
-        let text = (self.filter)(text).into_owned();
+        let text = self.redactor.redact(text).into_owned();
         self.screen.print(stream, &format!("{text}\n"));
         if stream == Stream::Err {
             let now = (self.clock)();
@@ -258,10 +265,10 @@ impl State {
     }
 
     fn error(&mut self, error: &Error) {
-        let error = filter::error(error, &self.filter);
+        let error = filter::error(error, &self.redactor);
         let now = (self.clock)();
-        let filter = Arc::clone(&self.filter);
-        let hide = move |text: &str| filter(text).into_owned();
+        let redactor = self.redactor.clone();
+        let hide = move |text: &str| redactor.redact(text).into_owned();
         let sources = Sources { lookup: &*self.lookup, filter: &hide };
         let lines = report::render(&error, &sources);
 
@@ -296,7 +303,7 @@ impl State {
     /// Text for a person, which leaves by stderr where stdout belongs to JSON.
     fn show(&mut self, text: &str) {
         let stream = if self.settings.json { Stream::Err } else { Stream::Out };
-        let text = (self.filter)(text).into_owned();
+        let text = self.redactor.redact(text).into_owned();
         self.screen.print(stream, &text);
     }
 
@@ -304,7 +311,7 @@ impl State {
         if self.settings.yes {
             return Ok(true);
         }
-        let question = (self.filter)(question).into_owned();
+        let question = self.redactor.redact(question).into_owned();
         if !self.screen.attended {
             return Err(Error::usage(format!("nobody is there to answer: {question}"))
                 .hint("Start pirun at a terminal, or answer every question with `--yes`."));

@@ -57,6 +57,14 @@ impl ProjectVault {
         }
     }
 
+    /// Opens the vault now, so that its secrets are hidden from now on.
+    ///
+    /// # Errors
+    /// No vault, or it does not open.
+    pub fn unlock(&self) -> Result<()> {
+        self.with_open(|_| Ok(()))
+    }
+
     /// # Errors
     /// No vault, no such secret, or the vault does not open.
     pub fn get(&self, name: &str) -> Result<Secret> {
