@@ -16,6 +16,7 @@ use crate::remote::quote::{sh_quote, sh_words};
 use crate::remote::{Output, Query};
 use crate::script::host::HostHandle;
 use crate::script::options::{Content, Options, describe};
+use crate::vault::Secret;
 
 pub const TOPIC: Topic = Topic {
     name: "commands",
@@ -70,6 +71,9 @@ pub fn script_of(command: &Dynamic) -> Result<String> {
             Some(_) => Ok(sh_words(&words)),
         };
     }
+    if let Some(secret) = command.read_lock::<Secret>() {
+        return Err(visible_to_all(&secret));
+    }
     match command.read_lock::<ImmutableString>() {
         Some(script) if !script.trim().is_empty() => Ok(script.to_string()),
         Some(_) => Err(Error::playbook("the command is empty")),
@@ -81,17 +85,22 @@ pub fn script_of(command: &Dynamic) -> Result<String> {
 }
 
 fn word(value: &Dynamic) -> Result<String> {
-    if let Some(secret) = value.read_lock::<crate::vault::Secret>() {
-        return Err(Error::playbook(format!(
-            "the secret `{}` would be visible to every process of the node",
-            secret.name()
-        ))
-        .hint("Hand it over as `stdin`, or write a file that the command reads."));
+    if let Some(secret) = value.read_lock::<Secret>() {
+        return Err(visible_to_all(&secret));
     }
     if value.is_array() || value.is_map() || value.is_unit() || value.is_fnptr() {
         return Err(Error::playbook(format!("{} is no word of a command", describe(value))));
     }
     Ok(value.to_string())
+}
+
+/// Arguments and environments are no place for a secret.
+fn visible_to_all(secret: &Secret) -> Error {
+    Error::playbook(format!(
+        "the secret `{}` would be visible to every process of the node",
+        secret.name()
+    ))
+    .hint("Hand it over as `stdin`, or write a file that the command reads.")
 }
 
 /// What busybox's `timeout` ends with when it had to end the command.

@@ -9,7 +9,7 @@ use crate::script::call::call;
 use crate::script::context::{RunContext, context};
 use crate::script::convert::{OrRaise, ScriptResult, raise, site};
 use crate::script::options::{Content, FromOption};
-use crate::script::secret::{mixed_into_text, note_leak};
+use crate::script::secret::{mixed_into_text, note_leak, open_text, put_together};
 use crate::vault::{Secret, SecretValue, random_text};
 
 pub const TOPIC: Topic = Topic {
@@ -61,8 +61,12 @@ fn forget(run: &RunContext, name: &str) -> Result<bool> {
 #[export_module]
 #[allow(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 pub mod api {
-    /// The secret called `name`. It prints as `<secret:name>` and cannot become part of a text; files, templates,
-    /// and a command's `stdin` take it as it is.
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use zeroize::Zeroizing;
+
+    /// The secret called `name`. It prints as `<secret:name>`. Files, templates and a command's `stdin` take it; put
+    /// together with a text it is a secret again.
     ///
     /// ```rhai
     /// vault("k3s_token").name     //=> "k3s_token"
@@ -154,29 +158,41 @@ pub mod api {
         secret.to_string()
     }
 
-    /// An error: a secret does not become part of a text.
+    /// The text and the secret as one secret, which can go wherever a secret can.
+    ///
+    /// ```rhai
+    /// ("token=" + vault("k3s_token") + "\n").name      //=> "k3s_token"
+    /// ```
     #[rhai_fn(name = "+", return_raw)]
     pub fn text_plus_secret(
         ctx: NativeCallContext,
         text: &str,
         secret: Secret,
-    ) -> ScriptResult<String> {
-        let _ = text;
-        Err(raise(&ctx, mixed_into_text(&secret)))
+    ) -> ScriptResult<Secret> {
+        put_together(&open_text(text), &secret).or_raise(&ctx)
     }
 
-    /// An error: a secret does not become part of a text.
+    /// The secret and the text as one secret.
     #[rhai_fn(name = "+", return_raw)]
     pub fn secret_plus_text(
         ctx: NativeCallContext,
         secret: Secret,
         text: &str,
-    ) -> ScriptResult<String> {
-        let _ = text;
-        Err(raise(&ctx, mixed_into_text(&secret)))
+    ) -> ScriptResult<Secret> {
+        put_together(&secret, &open_text(text)).or_raise(&ctx)
     }
 
-    /// An error: a secret does not become part of a text.
+    /// Both secrets as one.
+    #[rhai_fn(name = "+", return_raw)]
+    pub fn secret_plus_secret(
+        ctx: NativeCallContext,
+        left: Secret,
+        right: Secret,
+    ) -> ScriptResult<Secret> {
+        put_together(&left, &right).or_raise(&ctx)
+    }
+
+    /// An error: what holds a text cannot turn into a secret. Write `text = text + secret`.
     #[rhai_fn(name = "+=", return_raw)]
     pub fn text_append_secret(
         ctx: NativeCallContext,
@@ -184,7 +200,20 @@ pub mod api {
         secret: Secret,
     ) -> ScriptResult<()> {
         let _ = text;
-        Err(raise(&ctx, mixed_into_text(&secret)))
+        Err(raise(
+            &ctx,
+            mixed_into_text(&secret).hint("Write `text = text + secret`, which makes it a secret."),
+        ))
+    }
+
+    /// The secret in base64, which is a secret too.
+    ///
+    /// ```rhai
+    /// b64encode(vault("k3s_token")).name      //=> "k3s_token"
+    /// ```
+    #[rhai_fn(name = "b64encode")]
+    pub fn secret_in_base64(secret: Secret) -> Secret {
+        secret.with_text(&Zeroizing::new(STANDARD.encode(secret.expose_bytes())))
     }
 
     /// Whether both hold the same content.

@@ -7,6 +7,7 @@
 use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext, ParseErrorType, Position};
 
 use super::catalog::{Catalog, Kind};
+use super::secret::WAYS;
 use crate::error::{Error, ErrorKind, Frame, Site};
 use crate::suggest::did_you_mean;
 
@@ -174,6 +175,7 @@ fn unknown_function(catalog: &Catalog, signature: &str) -> Error {
         return hinted(error, did_you_mean(name, catalog.names()));
     }
     let error = Error::playbook(format!("`{name}` does not take ({})", types.join(", ")));
+    let error = if types.iter().any(|typ| typ == "Secret") { error.hint(WAYS) } else { error };
     forms
         .iter()
         .take(4)

@@ -108,6 +108,9 @@ pub fn describe(value: &Dynamic) -> String {
     if value.is_unit() {
         return "`()`".to_owned();
     }
+    if let Some(secret) = value.read_lock::<Secret>() {
+        return secret.to_string();
+    }
     let text = match value.read_lock::<rhai::ImmutableString>() {
         Some(text) => format!("{:?}", text.as_str()),
         None => value.to_string(),
@@ -160,7 +163,10 @@ impl FromOption for String {
         if value.is_char() {
             return Ok(value.to_string());
         }
-        value.into_string().map_err(|value| format!("must be a string, not {value}"))
+        match value.read_lock::<rhai::ImmutableString>() {
+            Some(text) => Ok(text.to_string()),
+            None => Err(refuse::<Self>(&value)),
+        }
     }
 }
 
