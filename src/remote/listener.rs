@@ -12,7 +12,9 @@ pub enum Stream {
 
 /// Is told every piece of what a command prints, as it arrives. The pieces end anywhere.
 #[derive(Clone)]
-pub struct Listener(Arc<dyn Fn(Stream, &[u8]) + Send + Sync>);
+pub struct Listener(Arc<Hear>);
+
+type Hear = dyn Fn(Stream, &[u8]) + Send + Sync;
 
 impl Listener {
     pub fn new(hear: impl Fn(Stream, &[u8]) + Send + Sync + 'static) -> Self {

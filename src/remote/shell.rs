@@ -162,18 +162,18 @@ mod tests {
     use super::*;
 
     fn answer(chunks: Vec<Vec<u8>>) -> Result<(Vec<u8>, Vec<u8>), String> {
-        answer_and_heard(chunks).map(|(text, tail, _)| (text, tail))
+        read(chunks).0.map(|answer| (answer.text, answer.tail))
     }
 
-    fn answer_and_heard(chunks: Vec<Vec<u8>>) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), String> {
+    /// The answer, and what was heard until then.
+    fn read(chunks: Vec<Vec<u8>>) -> (Result<Answer, String>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let mut reader = tokio_test_reader(chunks);
             let mut heard = Vec::new();
-            let answer = read_answer(&mut reader, b"TOKEN", |piece| heard.extend_from_slice(piece))
-                .await
-                .map_err(|e| e.to_string())?;
-            Ok((answer.text, answer.tail, heard))
+            let hear = |piece: &[u8]| heard.extend_from_slice(piece);
+            let answer = read_answer(&mut reader, b"TOKEN", hear).await;
+            (answer.map_err(|e| e.to_string()), heard)
         })
     }
 
@@ -206,8 +206,8 @@ mod tests {
         let whole = [text, &b"\nTOKEN 0\n"[..]].concat();
         for size in 1..whole.len() {
             let chunks = whole.chunks(size).map(<[u8]>::to_vec).collect();
-            let (answer, _, heard) = answer_and_heard(chunks).expect("an answer");
-            assert_eq!(answer, text);
+            let (answer, heard) = read(chunks);
+            assert_eq!(answer.expect("an answer").text, text);
             assert_eq!(heard.trim_ascii_end(), text.trim_ascii_end(), "pieces of {size}");
         }
     }
