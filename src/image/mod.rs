@@ -3,6 +3,7 @@
 //!
 //! Nothing in here knows of Rhai, and nothing needs root.
 
+pub mod apk;
 pub mod rootfs;
 pub mod tree;
 

@@ -326,16 +326,27 @@ impl Spool {
     /// # Errors
     /// When the disk is full.
     pub fn append(&self, bytes: &[u8]) -> Result<u64> {
-        let offset = {
-            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-            let offset = *end;
-            *end += bytes.len() as u64;
-            offset
-        };
+        let offset = self.reserve(bytes.len() as u64);
+        self.write_at(bytes, offset)?;
+        Ok(offset)
+    }
+
+    /// Sets `len` bytes aside behind what is there, to be written piece by piece, and gives their offset.
+    pub fn reserve(&self, len: u64) -> u64 {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = *end;
+        *end += len;
+        offset
+    }
+
+    /// Writes into what was reserved.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file
             .write_all_at(bytes, offset)
-            .map_err(|error| Error::io(Path::new("the spool of decoded packages"), &error))?;
-        Ok(offset)
+            .map_err(|error| Error::io(Path::new("the spool of decoded packages"), &error))
     }
 
     /// Reads from `offset`: fewer bytes than asked for only at the end.
