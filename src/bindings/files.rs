@@ -7,6 +7,7 @@ use super::Topic;
 use crate::error::{Error, Result};
 use crate::options;
 use crate::script::ScriptResult;
+use crate::script::context::Places;
 use crate::script::host::HostHandle;
 use crate::script::options::{Content, Mode, Options};
 use crate::state::{Absent, Attributes, Change, Directory, File, Line, Link};
@@ -69,23 +70,67 @@ options! {
 }
 
 impl FileOptions {
+    /// The wanted file.
+    pub(super) fn file(&mut self, places: &Places, path: &str) -> Result<File> {
+        let content = self.content(places)?;
+        Ok(File {
+            verb: "file",
+            path: path.to_owned(),
+            attributes: self.attributes(content.secret),
+            content: content.bytes,
+            secret: content.secret,
+            replace_link: !self.follow,
+            backup: self.backup,
+        })
+    }
+
     /// The properties, with a secret's default mode.
     fn attributes(&self, secret: bool) -> Attributes {
         let mode = self.mode.map(|mode| mode.0).or(secret.then_some(0o600));
         Attributes { mode, owner: self.owner.clone(), group: self.group.clone() }
     }
 
-    fn content(&mut self, host: &HostHandle) -> Result<Content> {
+    fn content(&mut self, places: &Places) -> Result<Content> {
         match (self.content.take(), &self.source) {
             (Some(content), None) => Ok(content),
-            (None, Some(source)) => {
-                let path = host.run().places().find(source);
-                let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, &error))?;
-                Ok(Content { bytes, secret: false })
-            }
+            (None, Some(source)) => Ok(Content { bytes: places.read(source)?, secret: false }),
             _ => Err(Error::playbook("`file` needs one of `content` and `source`")
                 .hint("`content: \"text\"` is the content itself; `source: \"files/x\"` names a local file.")),
         }
+    }
+}
+
+impl DirOptions {
+    pub(super) fn directory(self, path: &str) -> Directory {
+        let Self { mode, owner, group } = self;
+        let attributes = Attributes { mode: mode.map(|mode| mode.0), owner, group };
+        Directory { path: path.to_owned(), attributes }
+    }
+}
+
+impl LineOptions {
+    pub(super) fn line(&self, path: &str, line: &str) -> Result<Line> {
+        let regex = self.regex.as_deref().map(regex::Regex::new).transpose();
+        let regex = regex.map_err(|error| {
+            Error::playbook("`regex` of `line` is not a regular expression")
+                .detail(error.to_string())
+        })?;
+        let absent = match &*self.state {
+            "present" => false,
+            "absent" => true,
+            other => {
+                return Err(Error::playbook(format!(
+                    "`state` of `line` is `present` or `absent`, not `{other}`"
+                )));
+            }
+        };
+        Ok(Line {
+            path: path.to_owned(),
+            line: line.to_owned(),
+            regex,
+            section: self.section.clone(),
+            absent,
+        })
     }
 }
 
@@ -95,16 +140,7 @@ fn file(
     path: &str,
     mut options: FileOptions,
 ) -> ScriptResult<Change> {
-    let content = options.content(host).map_err(|error| host.raise(ctx, error))?;
-    let file = File {
-        verb: "file",
-        path: path.to_owned(),
-        attributes: options.attributes(content.secret),
-        content: content.bytes,
-        secret: content.secret,
-        replace_link: !options.follow,
-        backup: options.backup,
-    };
+    let file = options.file(host.run().places(), path).map_err(|error| host.raise(ctx, error))?;
     let change = host.change(ctx, &format!("file {path}"), |node| file.bring(node))?;
     if let Some(handler) = options.notify {
         host.state().notify(handler, change.clone());
@@ -118,9 +154,7 @@ fn dir(
     path: &str,
     options: DirOptions,
 ) -> ScriptResult<Change> {
-    let DirOptions { mode, owner, group } = options;
-    let attributes = Attributes { mode: mode.map(|mode| mode.0), owner, group };
-    let directory = Directory { path: path.to_owned(), attributes };
+    let directory = options.directory(path);
     host.change(ctx, &format!("dir {path}"), |node| node.bring(&directory))
 }
 
@@ -131,30 +165,7 @@ fn line(
     line: &str,
     options: LineOptions,
 ) -> ScriptResult<Change> {
-    let wanted = || -> Result<Line> {
-        let regex = options.regex.as_deref().map(regex::Regex::new).transpose();
-        let regex = regex.map_err(|error| {
-            Error::playbook("`regex` of `line` is not a regular expression")
-                .detail(error.to_string())
-        })?;
-        let absent = match &*options.state {
-            "present" => false,
-            "absent" => true,
-            other => {
-                return Err(Error::playbook(format!(
-                    "`state` of `line` is `present` or `absent`, not `{other}`"
-                )));
-            }
-        };
-        Ok(Line {
-            path: path.to_owned(),
-            line: line.to_owned(),
-            regex,
-            section: options.section,
-            absent,
-        })
-    };
-    let wanted = wanted().map_err(|error| host.raise(ctx, error))?;
+    let wanted = options.line(path, line).map_err(|error| host.raise(ctx, error))?;
     host.change(ctx, &format!("line {path}"), |node| wanted.bring(node))
 }
 

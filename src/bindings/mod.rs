@@ -17,6 +17,7 @@ pub mod hosts;
 pub mod local;
 pub mod output;
 pub mod params;
+pub mod rootfs;
 pub mod run;
 pub mod scopes;
 pub mod secrets;
@@ -52,6 +53,7 @@ pub const TOPICS: &[Topic] = &[
     run::TOPIC,
     scopes::TOPIC,
     transfers::TOPIC,
+    rootfs::TOPIC,
     params::TOPIC,
     secrets::TOPIC,
     output::TOPIC,

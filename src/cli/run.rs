@@ -24,8 +24,8 @@ use crate::remote::{SshConfig, SshConnect};
 use crate::script::context::{HostState, Places, RunContext, RunOptions, RunParts, Secrets};
 use crate::script::engine::{self, Playbook};
 use crate::script::params::{self, Declared};
-use crate::script::resolver::{Resolver, built_in};
-use crate::script::{handlers, lint};
+use crate::script::resolver::Resolver;
+use crate::script::{built_in, handlers, lint};
 use crate::ui::{Event, Recap, Settings, Ui};
 use crate::vault::{ProjectVault, Redactor};
 use flags::Given;
@@ -65,7 +65,7 @@ pub fn main(call: Call) -> ExitCode {
 
 /// Texts that are built into pirun, for excerpts in errors.
 pub fn lookup(source: &str) -> Option<String> {
-    built_in(source.strip_prefix("<stdlib>/")?.strip_suffix(".rhai")?)
+    built_in::library(source.strip_prefix("<stdlib>/")?.strip_suffix(".rhai")?)
 }
 
 /// Everything that is known before anything happens.

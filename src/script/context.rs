@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rhai::{Engine, NativeCallContext};
 
+use super::built_in;
 use super::call::Callback;
 use super::template_vars::SharedVars;
 use crate::cancel::Cancel;
@@ -145,6 +146,27 @@ impl Places {
         }
         let beside = self.playbook_dir().join(path);
         if beside.exists() { beside } else { self.project.join(path) }
+    }
+
+    /// The bytes of the file that a playbook means by `path`: as [`Places::find`], else the project's `stdlib/` and
+    /// what is built into pirun, where the files are that libraries lay out.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let place = self.find(path);
+        let fallback = self.project.join("stdlib").join(path);
+        match (place.exists(), fallback.exists(), built_in::file(path)) {
+            (false, true, _) => {
+                std::fs::read(&fallback).map_err(|error| Error::io(&fallback, &error))
+            }
+            (false, false, Some(bytes)) => Ok(bytes.into_owned()),
+            _ => std::fs::read(&place).map_err(|error| Error::io(&place, &error)),
+        }
+    }
+
+    /// Whether [`Places::read`] would find something.
+    pub fn has(&self, path: &str) -> bool {
+        self.find(path).exists()
+            || self.project.join("stdlib").join(path).exists()
+            || built_in::file(path).is_some()
     }
 }
 

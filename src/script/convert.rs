@@ -176,6 +176,10 @@ fn unknown_function(catalog: &Catalog, signature: &str) -> Error {
     }
     let error = Error::playbook(format!("`{name}` does not take ({})", types.join(", ")));
     let error = if types.iter().any(|typ| typ == "Secret") { error.hint(WAYS) } else { error };
+    // Those of the same receiver, where there are such: `host.file` and `root.file` are different words.
+    let (same, others): (Vec<_>, Vec<_>) =
+        forms.into_iter().partition(|form| form.receiver() == types.first().map(String::as_str));
+    let forms = if same.is_empty() { others } else { same };
     forms
         .iter()
         .take(4)

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use rhai::{Engine, FnAccess};
 
+use super::built_in;
 use super::catalog::{Catalog, Function, Kind, uncomment};
 use super::engine;
-use super::resolver::{Resolver, built_in, built_in_names};
+use super::resolver::Resolver;
 use crate::bindings::{TOPICS, option_lists};
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
@@ -54,7 +55,7 @@ impl Manual {
                 Topic { name: topic.name, about: topic.about, functions }
             })
             .collect();
-        let library = built_in_names()
+        let library = built_in::libraries()
             .iter()
             .map(|name| Library::read(&engine, name))
             .collect::<Result<_>>()?;
@@ -147,7 +148,7 @@ impl Manual {
 
 impl Library {
     fn read(engine: &Engine, name: &str) -> Result<Self> {
-        let text = built_in(name).unwrap_or_default();
+        let text = built_in::library(name).unwrap_or_default();
         let source = format!("<stdlib>/{name}.rhai");
         let ast =
             engine.compile(&text).map_err(|error| engine::parse_error(&source, &text, &error))?;
@@ -318,7 +319,8 @@ mod tests {
             let different: Box<rhai::EvalAltResult> = format!("found {found}, not {wanted}").into();
             if found == wanted { Ok(()) } else { Err(different) }
         });
-        let text = format!("let host = host(\"rpi41\");\n{}", with_checks(example));
+        let root = if example.contains("let root") { "" } else { "let root = rootfs(#{});\n" };
+        let text = format!("let host = host(\"rpi41\");\n{root}{}", with_checks(example));
         let playbook = engine::parse(&engine, text, "example.rhai")?;
         // What needs a real node runs on the lab's nodes.
         let only_parsed = words.contains("parse") || words.contains("node");

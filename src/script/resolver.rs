@@ -7,18 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
-use rust_embed::Embed;
 
+use super::built_in::{libraries, library};
 use super::context::{lock, run_of};
 use super::convert::{from_script, into_script, site};
 use super::engine::parse_error;
 use crate::error::{Error, Frame, Result};
 use crate::suggest::did_you_mean;
-
-#[derive(Embed)]
-#[folder = "stdlib/"]
-#[include = "*.rhai"]
-struct BuiltIn;
 
 /// An importable file.
 #[derive(Debug, Clone)]
@@ -60,7 +55,7 @@ impl Resolver {
             ));
         }
         let file = format!("{path}.rhai");
-        let built_in = BuiltIn::get(&file);
+        let built_in = library(path);
         for root in &self.roots {
             let candidate = root.join(&file);
             if same_file(&candidate, &self.playbook) {
@@ -73,11 +68,7 @@ impl Resolver {
             }
         }
         match built_in {
-            Some(file_content) => Ok(Found {
-                source: format!("<stdlib>/{file}"),
-                text: String::from_utf8_lossy(&file_content.data).into_owned(),
-                overrides: false,
-            }),
+            Some(text) => Ok(Found { source: format!("<stdlib>/{file}"), text, overrides: false }),
             None => Err(self.not_found(path)),
         }
     }
@@ -85,7 +76,7 @@ impl Resolver {
     /// Every name that can be imported.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.roots.iter().flat_map(|root| rhai_files(root)).collect();
-        names.extend(built_in_names());
+        names.extend(libraries());
         names.sort();
         names.dedup();
         names
@@ -180,17 +171,6 @@ fn enter(path: &str) -> Result<Loading> {
         stack.push(path.to_owned());
         Ok(Loading)
     })
-}
-
-/// Names of the files built into pirun.
-pub fn built_in_names() -> Vec<String> {
-    BuiltIn::iter().filter_map(|file| Some(file.strip_suffix(".rhai")?.to_owned())).collect()
-}
-
-/// The text of a file built into pirun.
-pub fn built_in(name: &str) -> Option<String> {
-    let file = BuiltIn::get(&format!("{name}.rhai"))?;
-    Some(String::from_utf8_lossy(&file.data).into_owned())
 }
 
 fn rhai_files(dir: &Path) -> Vec<String> {

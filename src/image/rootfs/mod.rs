@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Converged;
 use crate::state::{Change, Wanted};
 
-use super::{Entry, Kind, Tree};
+use super::{Alpine, Entry, Kind, Tree};
 
 /// Where the boot partition is mounted on the node.
 pub const BOOT: &str = "uboot";
@@ -32,6 +32,8 @@ pub struct Rootfs {
     pub tree: Tree,
     /// The time of everything that verbs write, in seconds since 1970.
     pub date: i64,
+    /// Where packages come from.
+    pub alpine: Alpine,
     binds: Vec<Bind>,
 }
 
@@ -58,9 +60,9 @@ impl Seen {
 }
 
 impl Rootfs {
-    /// An empty root, whose files will be of this time.
-    pub fn new(date: i64) -> Self {
-        let mut root = Self { date, ..Self::default() };
+    /// An empty root, whose files will be of this time (seconds since 1970), for packages of this Alpine.
+    pub fn new(date: i64, alpine: Alpine) -> Self {
+        let mut root = Self { date, alpine, ..Self::default() };
         root.tree = Tree::new();
         if let Some(top) = root.tree.get_mut("") {
             top.mtime = date;

@@ -7,7 +7,7 @@ use crate::state::{
 
 /// A root with a passwd, a group and a service, as Alpine lays them out.
 fn root() -> Rootfs {
-    let mut root = Rootfs::new(1_700_000_000);
+    let mut root = Rootfs::new(1_700_000_000, Alpine::default());
     let files = [
         ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nrpc:x:32:32::/var/lib/rpc:/sbin/nologin\n"),
         ("etc/group", "root:x:0:\nrpc:x:32:\n"),

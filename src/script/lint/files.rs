@@ -62,7 +62,7 @@ fn source_option(script: &Script, call: &Call, report: &mut Report) {
 /// A file of the operator's machine. What lies in a home directory or is absolute is not for us to judge.
 fn local(script: &Script, name: Option<(&str, Position)>, report: &mut Report) {
     let Some((name, position)) = name else { return };
-    if name.starts_with(['~', '/']) || script.known.places.find(name).exists() {
+    if name.starts_with(['~', '/']) || script.known.places.has(name) {
         return;
     }
     report
