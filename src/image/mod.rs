@@ -5,6 +5,10 @@
 
 pub mod alpine;
 pub mod apk;
+pub mod ext4;
+pub mod fat32;
+pub mod mbr;
+pub mod install;
 pub mod rootfs;
 pub mod tree;
 

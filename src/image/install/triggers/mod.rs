@@ -1,0 +1,6 @@
+//! What triggers bring about, natively: links to busybox' applets, the bundle of certificates, indexes of kernel
+//! modules. Which trigger runs is up to its package's script; these are the programs that such scripts call.
+
+pub mod busybox;
+pub mod certificates;
+pub mod modules;
