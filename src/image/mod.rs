@@ -7,11 +7,17 @@ pub mod alpine;
 pub mod apk;
 pub mod ext4;
 pub mod fat32;
-pub mod mbr;
 pub mod install;
+pub mod mbr;
 pub mod rootfs;
+pub mod seed;
 pub mod tree;
+pub mod uboot;
+pub mod uboot_env;
+pub mod volume;
 
 pub use alpine::{Alpine, UnknownScripts};
 pub use rootfs::Rootfs;
+pub use seed::Seed;
 pub use tree::{Content, Entry, Kind, Spool, Tree};
+pub use volume::{ReadAt, Volume};

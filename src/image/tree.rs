@@ -166,7 +166,7 @@ impl Tree {
     }
 
     /// All paths, sorted bytewise: a directory comes before what is in it.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(path, entry)| (&**path, entry))
     }
 
@@ -291,6 +291,26 @@ impl Content {
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io(Path::new("the spool of decoded packages"), &error))?;
         Ok(bytes)
+    }
+
+    /// Fills `bytes` with what is at `offset`.
+    ///
+    /// # Errors
+    /// Also when the content ends earlier.
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.len()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match self {
+            Self::Bytes(all) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                bytes.copy_from_slice(&all[start..start + bytes.len()]);
+                Ok(())
+            }
+            Self::Spooled { spool, offset: start, .. } => {
+                spool.file.read_exact_at(bytes, start + offset)
+            }
+        }
     }
 
     /// The bytes from the beginning, as a stream.
