@@ -35,12 +35,13 @@ pub const ARM64: Places = Places {
     loader: "ld-linux-aarch64.so.1",
     library_dir: "lib/aarch64-linux-gnu",
 };
-#[cfg(target_arch = "x86_64")]
-pub const MACHINE: Places = Places {
+pub const AMD64: Places = Places {
     loader_dir: "lib64",
     loader: "ld-linux-x86-64.so.2",
     library_dir: "lib/x86_64-linux-gnu",
 };
+#[cfg(target_arch = "x86_64")]
+pub const MACHINE: Places = AMD64;
 #[cfg(target_arch = "aarch64")]
 pub const MACHINE: Places = ARM64;
 

