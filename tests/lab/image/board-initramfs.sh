@@ -36,5 +36,5 @@ mount -t ext4 -o ro "$root" /root || give_up "cannot mount root from $root"
 for dir in dev proc sys; do
 	mount -o move /$dir /root/$dir || umount /$dir
 done
+# If that fails, the first process has ended, which is a panic in truth.
 exec switch_root /root "${init:-/sbin/init}"
-give_up "cannot run ${init:-/sbin/init}"

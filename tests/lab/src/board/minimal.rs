@@ -97,12 +97,7 @@ impl MinimalRoot {
         for dir in ["boot", "data", "dev", "mnt", "proc", "run", "sys", "tmp", "uboot"] {
             fs::create_dir_all(root.join(dir))?;
         }
-        tree::copy(&parts.dropbear(), root)?;
-        fs::create_dir_all(root.join("bin"))?;
-        fs::copy(parts.busybox(), root.join("bin/busybox"))?;
-        for applet in APPLETS {
-            tree::link("busybox", &root.join("bin").join(applet))?;
-        }
+        tree::copy(&parts.userland(), root)?;
         fs::copy(parts.kernel(), root.join("boot/vmlinuz-rpi"))?;
         for (path, mode, text) in [
             ("sbin/init", 0o755, INIT),
@@ -126,47 +121,3 @@ impl MinimalRoot {
             .try_for_each(|(path, mode, text)| tree::write(&root.join(path), text, *mode))
     }
 }
-
-/// What scripts on a node may count on.
-const APPLETS: [&str; 40] = [
-    "[",
-    "awk",
-    "cat",
-    "chmod",
-    "cp",
-    "cut",
-    "date",
-    "dd",
-    "dmesg",
-    "echo",
-    "fsync",
-    "grep",
-    "gzip",
-    "head",
-    "hexdump",
-    "ip",
-    "ln",
-    "logger",
-    "ls",
-    "mkdir",
-    "mktemp",
-    "mount",
-    "mountpoint",
-    "mv",
-    "od",
-    "printf",
-    "ps",
-    "reboot",
-    "rm",
-    "sed",
-    "sh",
-    "sha256sum",
-    "sleep",
-    "sync",
-    "tail",
-    "tr",
-    "umount",
-    "uname",
-    "wc",
-    "zcat",
-];

@@ -1,4 +1,5 @@
-//! What the board is made of beside the card: Debian's U-Boot, kernel, busybox and dropbear for arm64, from packages.
+//! What the board is made of beside the card, and what the smallest cards are made of: Debian's U-Boot, kernel and dropbear
+//! for arm64, Alpine's busybox, all from packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,13 @@ use flate2::write::GzEncoder;
 use crate::board::cpio::Archive;
 use crate::board::modules::Modules;
 use crate::cache::{Cache, Key};
-use crate::fetch::{require, run};
+use crate::fetch::{ALPINE_AARCH64, require, run};
 use crate::foreign::Foreign;
+use crate::userland::unpack;
 use crate::{dropbear, tree};
 
 /// To be raised when code here changes what comes out.
-const RECIPE: &str = "board 1";
+const RECIPE: &str = "board 2";
 const INIT: &str = include_str!("../../image/board-initramfs.sh");
 
 const KERNEL: &str = "linux-image-arm64";
@@ -51,20 +53,28 @@ impl Parts {
     /// From the cache, or downloaded and made.
     pub fn obtain() -> Result<Self> {
         require("fdtput", "device-tree-compiler")?;
+        require("qemu-img", "qemu-utils")?;
+        require("debugfs", "e2fsprogs")?;
         let mut key = Key::new(RECIPE);
         key.add(INIT);
         key.add(KERNEL);
+        key.add(ALPINE_AARCH64.sha256);
         let wanted = [&PACKAGES[..], &dropbear::PACKAGES].concat();
         for name in wanted.iter().chain(&MODULES) {
             key.add(name);
         }
         key.add(fs::read("/etc/os-release").context("read /etc/os-release")?);
-        let dir = Cache::open()?.entry("board", key, |dir| {
+        let cache = Cache::open()?;
+        let dir = cache.entry("board", key, |dir| {
             let scratch = tempfile::tempdir()?;
             let packages = Foreign::open("arm64")?;
             let kernel = packages.dependency(KERNEL)?;
             packages.unpack(&[&wanted[..], &[&kernel]].concat(), scratch.path())?;
-            Self { dir: dir.to_owned() }.make(scratch.path())
+            let parts = Self { dir: dir.to_owned() };
+            parts.make(scratch.path())?;
+            let alpine = scratch.path().join("alpine");
+            unpack(&ALPINE_AARCH64.obtain(&cache)?, &alpine)?;
+            parts.add_busybox(&alpine)
         })?;
         Ok(Self { dir })
     }
@@ -88,27 +98,35 @@ impl Parts {
         self.dir.join("board.dtb")
     }
 
-    /// busybox for arm64, static.
-    pub fn busybox(&self) -> PathBuf {
-        self.dir.join("busybox")
-    }
-
-    /// A tree with dropbear for arm64 and its libraries, to be laid over a root file system.
-    pub fn dropbear(&self) -> PathBuf {
-        self.dir.join("dropbear")
+    /// A root file system with nothing but Alpine's busybox, Debian's dropbear and what these need, for arm64.
+    pub fn userland(&self) -> PathBuf {
+        self.dir.join("userland")
     }
 
     fn make(&self, packages: &Path) -> Result<()> {
         copy(&packages.join("usr/lib/u-boot/rpi_arm64/u-boot.bin"), &self.u_boot())?;
-        copy(&packages.join("bin/busybox"), &self.busybox())?;
-        dropbear::install(packages, &dropbear::ARM64, &self.dropbear())?;
+        dropbear::install(packages, &dropbear::ARM64, &self.userland())?;
         let version = only_name(&packages.join("lib/modules"))?;
         copy(&packages.join("boot").join(format!("vmlinuz-{version}")), &self.dir.join("vmlinuz"))?;
         run(Command::new("gzip").args(["-9", "-n"]).arg(self.dir.join("vmlinuz")))?;
         self.make_device_tree(
             &packages.join(format!("usr/lib/linux-image-{version}/broadcom/bcm2837-rpi-3-b.dtb")),
         )?;
-        self.make_initramfs(&packages.join("lib/modules").join(version))
+        self.make_initramfs(
+            &packages.join("bin/busybox"),
+            &packages.join("lib/modules").join(version),
+        )
+    }
+
+    /// The shell and tools that a node has, out of the disk image of a whole Alpine.
+    fn add_busybox(&self, alpine: &Path) -> Result<()> {
+        let root = self.userland();
+        for file in ["bin/busybox", "lib/ld-musl-aarch64.so.1"] {
+            copy(&alpine.join(file), &root.join(file))?;
+        }
+        tree::link("ld-musl-aarch64.so.1", &root.join("lib/libc.musl-aarch64.so.1"))?;
+        let applets = fs::read_to_string(alpine.join("etc/busybox-paths.d/busybox"))?;
+        applets.lines().try_for_each(|path| tree::link("/bin/busybox", &root.join(path)))
     }
 
     /// The Pi 3's own, changed for QEMU:
@@ -129,13 +147,13 @@ impl Parts {
         })
     }
 
-    fn make_initramfs(&self, modules: &Path) -> Result<()> {
+    fn make_initramfs(&self, busybox: &Path, modules: &Path) -> Result<()> {
         let mut archive = Archive::default();
         for dir in ["bin", "dev", "modules", "proc", "root", "sys"] {
             archive.directory(dir);
         }
         archive.file("init", 0o755, INIT.as_bytes());
-        archive.file("bin/busybox", 0o755, &fs::read(self.busybox())?);
+        archive.file("bin/busybox", 0o755, &fs::read(busybox)?);
         for applet in APPLETS {
             archive.link(&format!("bin/{applet}"), "busybox");
         }
