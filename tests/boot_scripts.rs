@@ -5,6 +5,9 @@ use std::path::Path;
 use pirun::image::boot::{FILES, SERVICES};
 use pirun_lab::{ByteOrder, Lab, Node, Result};
 
+/// Part of the image's own files, and used by `pirun-first-boot`.
+const FILL: &str = include_str!("../stdlib/image/pirun-fill");
+
 /// A card node with pirun's boot files on both slots in place of raspi-alpine's, booted anew from slot A.
 fn start(lab: &Lab, order: ByteOrder, trial_seconds: u32) -> Result<Node> {
     let node = lab.node("rpi40").crc_order(order).card()?;
@@ -30,6 +33,7 @@ fn install(node: &Node, root: &str, image: &str, trial_seconds: u32) -> Result<(
         for file in FILES {
             write(file.path, file.text, file.mode)?;
         }
+        write("usr/sbin/pirun-fill", FILL, 0o755)?;
         write("etc/pirun/image", &format!("{image}\n"), 0o644)?;
         write("etc/conf.d/pirun-boot", &format!("trial_seconds={trial_seconds}\n"), 0o644)?;
         write("boot/vmlinuz-rpi", "a kernel\n", 0o644)?;
