@@ -5,6 +5,7 @@
 
 pub mod bindings;
 pub mod cancel;
+pub mod child;
 pub mod cli;
 pub mod device;
 pub mod diff;

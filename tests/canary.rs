@@ -103,6 +103,25 @@ fn exec_shows_lines_as_they_come_and_no_secret_in_them() {
     said(exec.wait_with_output().expect("ended")).ok();
 }
 
+#[test]
+fn what_a_run_starts_does_not_inherit_the_password_of_the_vault() {
+    let cluster = Cluster::start(&["rpi40"]);
+    // OpenSSH hands its own environment on to whatever the user's configuration lets it start.
+    let seen = cluster.path("seen");
+    let config = format!("{}/.ssh/config", cluster.home().display());
+    let key = std::fs::read_to_string(&config).expect("readable");
+    let program = format!("Match exec \"env >{}\"\n", seen.display());
+    std::fs::write(&config, key + &program).expect("written");
+    let play = "on(hosts(\"all\"), |host| { host.query(\"true\"); });\n\
+                print(local_query([\"env\"]).stdout);\n";
+    let run = cluster.play(play, &[]).ok();
+    let seen = std::fs::read_to_string(&seen).expect("the program has run");
+    for (what, text) in [("local_query", &run.stdout), ("ssh", &seen)] {
+        assert!(text.contains("HOME="), "{what} has no environment at all:\n{text}");
+        assert!(!text.contains(common::PASSWORD), "{what} knows the password:\n{text}");
+    }
+}
+
 /// Arguments and environments of this machine's processes, without this test's own.
 fn processes_here() -> String {
     let mut text = String::new();

@@ -1,12 +1,13 @@
 //! Commands on the operator's own machine.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rhai::plugin::*;
 use rhai::{Array, Module};
 
 use super::Topic;
 use super::commands::{CommandOutput, script_of, unexpected_code};
+use crate::child;
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Output;
 use crate::script::context::{RunContext, context};
@@ -29,7 +30,7 @@ fn run_words(words: &[String]) -> Result<Output> {
     let (program, args) =
         words.split_first().ok_or_else(|| Error::playbook("the command is empty"))?;
     let output =
-        Command::new(program).args(args).stdin(Stdio::null()).output().map_err(|error| {
+        child::command(program).args(args).stdin(Stdio::null()).output().map_err(|error| {
             Error::new(ErrorKind::Command, format!("`{program}` cannot be started here: {error}"))
         })?;
     Ok(Output {

@@ -2,11 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use clap::Args;
 
 use super::inventory::InventorySource;
+use crate::child;
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::SshConfig;
 use crate::ui::Ui;
@@ -30,7 +30,7 @@ pub fn run(args: &SshArgs, _ui: &Ui) -> Result<()> {
     let inventory = args.source.load(Path::new("."))?;
     let host = inventory.select_one(&args.host)?;
     let config = SshConfig::write([&*host], &inventory.root().join("known_hosts"))?;
-    let status = Command::new("ssh")
+    let status = child::command("ssh")
         .arg("-F")
         .arg(config.path())
         .args(["-o", if args.command.is_empty() { "RequestTTY=auto" } else { "RequestTTY=no" }])

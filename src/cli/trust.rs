@@ -104,7 +104,7 @@ fn operator_key(file: Option<&Path>) -> Result<String> {
     if let Some(file) = file {
         return std::fs::read_to_string(file).map_err(|error| Error::io(file, &error));
     }
-    let agent = std::process::Command::new("ssh-add").arg("-L").output();
+    let agent = crate::child::command("ssh-add").arg("-L").output();
     let agent = agent.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     if let Some(key) = agent.lines().find(|line| line.contains(" AAAA")) {
         return Ok(key.to_owned());

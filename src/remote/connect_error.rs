@@ -6,16 +6,11 @@ use crate::error::{Error, ErrorKind};
 use crate::inventory::Host;
 
 /// Turns what `ssh` wrote into one sentence and advice.
-pub fn explain(host: &Host, config: &SshConfig, error: &openssh::Error) -> Error {
-    let text = match error {
-        openssh::Error::Connect(source) | openssh::Error::Master(source) => source.to_string(),
-        other => other.to_string(),
-    };
-    words(host, config, &text).on_host(&host.name)
+pub fn explain(host: &Host, config: &SshConfig, text: &str) -> Error {
+    words(host, config, text).on_host(&host.name)
 }
 
-/// The same for the text that a plain `ssh` wrote.
-pub(super) fn words(host: &Host, config: &SshConfig, text: &str) -> Error {
+fn words(host: &Host, config: &SshConfig, text: &str) -> Error {
     let name = &host.name;
     let connect = |message: String| Error::new(ErrorKind::Connect, message);
     if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {

@@ -10,6 +10,7 @@ mod dry;
 pub mod fake;
 mod library;
 mod listener;
+mod login;
 pub mod quote;
 mod record;
 mod refusal;
@@ -19,6 +20,7 @@ mod ssh;
 mod ssh_config;
 pub mod trust;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +117,8 @@ pub struct Converged {
     pub read_only: bool,
     /// Whether a run that was cut has left a mount of this node writable.
     pub marked: bool,
+    /// Whether a run that was cut has left handlers that are still due.
+    pub due: bool,
 }
 
 /// A node, or something that behaves like one.
@@ -142,6 +146,18 @@ pub trait Remote: Send + Sync {
     /// Runs `script`, which may call the functions that write, with `input` streamed into it, over a
     /// channel of its own. `None` in a dry run.
     fn stream_to(&self, script: &str, input: &mut (dyn Read + Send)) -> Result<Option<Output>>;
+
+    /// Like [`Remote::stream_to`], with a local file from where it stands to its end. `progress` is told where it
+    /// stands.
+    fn send_file(
+        &self,
+        script: &str,
+        file: &File,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Option<Output>> {
+        let _ = progress;
+        self.stream_to(script, &mut { file })
+    }
 
     /// Runs `script` and streams what it prints into `output`, over a channel of its own.
     fn stream_from(&self, script: &str, output: &mut (dyn Write + Send)) -> Result<Output>;

@@ -1,10 +1,11 @@
 //! A node over OpenSSH: one login, one long-lived shell, and a second channel only for streams.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openssh::{Child, ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use openssh::{Child, Session, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -13,7 +14,7 @@ use super::quote::sh_quote;
 use super::shell::{Lost, Shell};
 use super::ssh_config::SshConfig;
 use super::{
-    Converge, Converged, Listener, Output, Query, Remote, Run, library, refusal, requests,
+    Converge, Converged, Listener, Output, Query, Remote, Run, library, login, refusal, requests,
 };
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +24,8 @@ use crate::inventory::Host;
 const NO_SUCH_FILE: i32 = 44;
 /// Bytes per write of a stream: a few round trips' worth of dropbear's 24 KiB window.
 const STREAM_CHUNK: usize = 64 * 1024;
+/// How often the progress of a file on its way is told.
+const PROGRESS: Duration = Duration::from_millis(100);
 
 /// A logged-in node.
 pub struct SshRemote {
@@ -50,7 +53,7 @@ impl SshRemote {
     ) -> Result<Self> {
         let login = async {
             tokio::select! {
-                session = log_in(host, config) => session,
+                session = login::log_in(host, config) => session,
                 () = cancel.cancelled() => Err(Error::cancelled()),
             }
         };
@@ -122,8 +125,8 @@ impl SshRemote {
         let head = String::from_utf8_lossy(head);
         let (verdict, found) = head.split_once('\n').ok_or_else(broken)?;
         let mount = String::from_utf8_lossy(mount);
-        let marked = mount.starts_with("marked-");
-        let mount = mount.trim_start_matches("marked-");
+        let (due, mount) = flag(&mount, "due-");
+        let (marked, mount) = flag(mount, "marked-");
         let (mode, mount) = mount.split_once(' ').unwrap_or(("rw", "/"));
         if output.code != 0 {
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -136,6 +139,7 @@ impl SshRemote {
             mount: mount.to_owned(),
             read_only: mode == "ro",
             marked,
+            due,
         })
     }
 }
@@ -185,6 +189,17 @@ impl Remote for SshRemote {
         self.runtime.block_on(self.stream_in(&script, input)).map(Some)
     }
 
+    fn send_file(
+        &self,
+        script: &str,
+        file: &File,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Option<Output>> {
+        debug_assert!(self.writes);
+        let script = library::writing() + script;
+        self.runtime.block_on(self.hand_over(&script, file, progress)).map(Some)
+    }
+
     fn stream_from(&self, script: &str, output: &mut (dyn Write + Send)) -> Result<Output> {
         self.runtime.block_on(self.stream_out(script, output))
     }
@@ -221,6 +236,36 @@ impl SshRemote {
         Ok(Output { code, stdout: output.stdout, stderr: output.stderr })
     }
 
+    /// Lets `ssh` itself read the file: no byte of it passes through this process.
+    async fn hand_over(
+        &self,
+        script: &str,
+        mut file: &File,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Output> {
+        let gone = || lost_error(&self.host, &Lost::Closed);
+        let unreadable = |e| Error::file(format!("cannot read what is to be sent: {e}"));
+        let mut command = self.session.raw_command(script);
+        command.stdin(file.try_clone().map_err(unreadable)?);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().await.map_err(|_| gone())?;
+        let output = child.wait_with_output();
+        tokio::pin!(output);
+        let mut tick = tokio::time::interval(PROGRESS);
+        let output = loop {
+            tokio::select! {
+                output = &mut output => break output.map_err(|_| gone())?,
+                () = self.cancel.cancelled() => return Err(Error::cancelled()),
+                _ = tick.tick() => {}
+            }
+            // Whoever reads the same open file moves the place where it stands for us too.
+            progress(file.stream_position().map_err(unreadable)?);
+        };
+        progress(file.stream_position().map_err(unreadable)?);
+        let code = output.status.code().ok_or_else(gone)?;
+        Ok(Output { code, stdout: output.stdout, stderr: output.stderr })
+    }
+
     async fn stream_out(&self, script: &str, sink: &mut (dyn Write + Send)) -> Result<Output> {
         let gone = || lost_error(&self.host, &Lost::Closed);
         let mut command = self.session.raw_command(script);
@@ -245,20 +290,6 @@ impl SshRemote {
     }
 }
 
-async fn log_in(host: &Host, config: &SshConfig) -> Result<Session> {
-    let mut builder = SessionBuilder::default();
-    builder
-        .known_hosts_check(KnownHosts::Strict)
-        .config_file(config.path())
-        .control_directory(config.control_dir())
-        // The run owns its connections; one that pirun could not close any more ends by itself.
-        .control_persist(ControlPersist::IdleFor(std::num::NonZeroUsize::MIN.saturating_add(9)));
-    match builder.connect_mux(&host.name).await {
-        Ok(session) => Ok(session),
-        Err(error) => Err(super::connect_error::explain(host, config, &error)),
-    }
-}
-
 async fn start_shell(
     session: &Arc<Session>,
     writes: bool,
@@ -273,6 +304,11 @@ async fn start_shell(
     };
     let library = if writes { library::writing() } else { library::looking() };
     Ok((child, Shell::new(stdin, stdout, stderr, token()?, &library)))
+}
+
+/// Whether `text` begins with `word`, and what comes behind it.
+fn flag<'a>(text: &'a str, word: &str) -> (bool, &'a str) {
+    text.strip_prefix(word).map_or((false, text), |rest| (true, rest))
 }
 
 /// 128 random bits that no command on the node can guess.

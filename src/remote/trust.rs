@@ -2,9 +2,10 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::ssh_config::SshConfig;
+use crate::child;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inventory::Host;
 
@@ -17,7 +18,7 @@ impl HostKeys {
     pub fn offered(host: &Host, config: &SshConfig) -> Result<Self> {
         let seen =
             tempfile::NamedTempFile::new().map_err(|e| Error::io(std::env::temp_dir(), &e))?;
-        let output = Command::new("ssh")
+        let output = child::command("ssh")
             .arg("-F")
             .arg(config.path())
             .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"])
@@ -30,7 +31,7 @@ impl HostKeys {
         let keys = Self::read(seen.path(), &host.name)?;
         if keys.0.is_empty() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(super::connect_error::words(host, config, &said).on_host(&host.name));
+            return Err(super::connect_error::explain(host, config, &said));
         }
         Ok(keys)
     }
@@ -104,7 +105,7 @@ fn key_of(line: &str) -> &str {
 }
 
 fn run_keygen(keys: &str) -> String {
-    let child = Command::new("ssh-keygen")
+    let child = child::command("ssh-keygen")
         .args(["-l", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -124,7 +125,7 @@ pub fn install_key(host: &Host, config: &SshConfig, key: &str) -> Result<()> {
     // The key travels over stdin: nothing of it is read as shell text.
     let script = "umask 077; mkdir -p ~/.ssh && IFS= read -r key && f=~/.ssh/authorized_keys && \
                   { grep -qxF -- \"$key\" $f 2>/dev/null || printf '%s\\n' \"$key\" >>$f; }";
-    let mut child = Command::new("ssh")
+    let mut child = child::command("ssh")
         .arg("-F")
         .arg(config.path())
         .args(["--", &host.name, script])

@@ -36,7 +36,7 @@ pub use kdf::{Kdf, Limits};
 pub use key::VaultKey;
 pub use merge::{Prefer, merge};
 pub use open::OpenVault;
-pub use password::{Ask, KeyFile, PASSWORD_VARIABLE, Source, Sources};
+pub use password::{Ask, KeyFile, Source, Sources};
 pub use project::ProjectVault;
 pub use random::random_text;
 pub use redact::{RedactStream, Redactor};

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use base64::Engine as _;
 use zeroize::{Zeroize, Zeroizing};
@@ -16,9 +16,8 @@ use super::format::BASE64;
 use super::kdf::Limits;
 use super::sealed::{Unlocked, Vault};
 use super::{VaultError, memory};
+use crate::child::{self, PASSWORD_VARIABLE};
 
-/// The environment variable that holds a password. Remove it from the environment of whatever is started.
-pub const PASSWORD_VARIABLE: &str = "PIRUN_VAULT_PASSWORD";
 const COMMAND_VARIABLE: &str = "PIRUN_VAULT_PASSWORD_COMMAND";
 const FILE_VARIABLE: &str = "PIRUN_VAULT_PASSWORD_FILE";
 const KEY_VARIABLE: &str = "PIRUN_VAULT_KEY_FILE";
@@ -171,9 +170,8 @@ pub(super) fn no_terminal(error: io::Error) -> VaultError {
 }
 
 fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let output = Command::new("sh")
+    let output = child::command("sh")
         .args(["-c", command])
-        .env_remove(PASSWORD_VARIABLE)
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output()

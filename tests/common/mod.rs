@@ -69,6 +69,11 @@ impl Cluster {
         self.write("inventory.yaml", &(text + more));
     }
 
+    /// Where `~` is for this cluster's commands.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Sets variables of a host.
     pub fn host_vars(&self, host: &str, yaml: &str) {
         std::fs::create_dir_all(self.path("host_vars")).expect("made");

@@ -1,10 +1,10 @@
 //! What the vault commands want from git.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::child;
 use crate::error::{Error, Result};
-use crate::vault::PASSWORD_VARIABLE;
 
 /// The name of the diff and merge driver in git's configuration.
 pub const DRIVER: &str = "pirun-vault";
@@ -15,11 +15,10 @@ pub fn git(path: &Path, arguments: &[&str]) -> Result<Output> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    Command::new("git")
+    child::command("git")
         .arg("-C")
         .arg(directory)
         .args(arguments)
-        .env_remove(PASSWORD_VARIABLE)
         .output()
         .map_err(|error| Error::file(format!("git cannot be run: {error}")))
 }

@@ -6,8 +6,8 @@ use std::process::ExitStatus;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::child;
 use crate::error::{Error, Result};
-use crate::vault::PASSWORD_VARIABLE;
 
 /// vi's children that would otherwise write swap, undo or history files, which may lie on a disk.
 const VIM: [&str; 3] = ["vim", "nvim", "gvim"];
@@ -52,21 +52,20 @@ fn wait(editor: &str, file: &Path) -> Result<ExitStatus> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        let mut child = Command::new("sh")
+        let mut editing = Command::from(child::command("sh"))
             .args(["-c", &format!("exec {editor} \"$1\""), "sh"])
             .arg(file)
-            .env_remove(PASSWORD_VARIABLE)
             .spawn()
             .map_err(failed)?;
         loop {
             tokio::select! {
-                status = child.wait() => return status.map_err(failed),
+                status = editing.wait() => return status.map_err(failed),
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => break,
                 _ = hangup.recv() => break,
             }
         }
-        child.kill().await.map_err(failed)?;
+        editing.kill().await.map_err(failed)?;
         Err(Error::cancelled())
     })
 }
