@@ -22,7 +22,7 @@ pub enum ErrorKind {
     Inventory,
     /// A template is wrong, or one of its variables is undefined.
     Template,
-    /// The vault cannot be opened, or a secret is missing.
+    /// The vault cannot be opened.
     Vault,
     /// A host cannot be reached or refuses the login.
     Connect,

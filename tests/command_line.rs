@@ -175,8 +175,9 @@ fn a_new_playbook_passes_the_check() {
     1 playbook checked, no errors
     code 0
     ");
-    assert_snapshot!(project.pirun(&["new", "greet"]), @r"
-    error: greet.rhai: file exists
-    code 1
-    ");
+    assert_snapshot!(project.pirun(&["new", "greet"]), @r#"
+    error: greet.rhai is there already
+    hint: Choose another name, or remove the file.
+    code 2
+    "#);
 }

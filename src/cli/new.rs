@@ -1,6 +1,6 @@
 //! `pirun new`: a playbook to start from.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use clap::Args;
@@ -32,7 +32,11 @@ pub fn run(args: &NewArgs, ui: &Ui) -> Result<()> {
         ""
     });
     let path = dir.join(format!("{name}.rhai"));
-    let mut file = std::fs::File::create_new(&path).map_err(|error| Error::io(&path, &error))?;
+    let mut file = std::fs::File::create_new(&path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Error::usage(format!("{} is there already", path.display()))
+            .hint("Choose another name, or remove the file."),
+        _ => Error::io(&path, &error),
+    })?;
     file.write_all(STARTER.as_bytes()).map_err(|error| Error::io(&path, &error))?;
     ui.out(&format!(
         "{} is there. See what it would do: pirun {name}.rhai --dry-run",

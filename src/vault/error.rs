@@ -134,6 +134,24 @@ impl VaultError {
         )
     }
 
+    /// A vault that would open, but was asked for something that it does not have or do, is a mistake of the caller.
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSecret { .. }
+            | Self::SecretExists(_)
+            | Self::BadName(_)
+            | Self::ReservedName(_)
+            | Self::NotJson { .. }
+            | Self::NoSlot { .. }
+            | Self::SlotExists(_)
+            | Self::LastSlot(_)
+            | Self::TooManySlots
+            | Self::Exists
+            | Self::EmptyPassword => ErrorKind::Usage,
+            _ => ErrorKind::Vault,
+        }
+    }
+
     /// Whether another try at the prompt can help.
     pub fn is_wrong_credential(&self) -> bool {
         matches!(self, Self::WrongCredential { .. })
@@ -216,13 +234,13 @@ impl From<VaultError> for Error {
         if matches!(error, VaultError::Cancelled) {
             return Self::cancelled();
         }
-        let base = Self::new(ErrorKind::Vault, error.to_string());
+        let base = Self::new(error.kind(), error.to_string());
         error.hints().into_iter().fold(base, Self::hint)
     }
 }
 
 fn with_prefix(file: &str, error: VaultError) -> Error {
-    let base = Error::new(ErrorKind::Vault, format!("{file}: {error}"));
+    let base = Error::new(error.kind(), format!("{file}: {error}"));
     error.hints().into_iter().fold(base, Error::hint)
 }
 

@@ -35,21 +35,21 @@ fn create_set_get_list() {
 
 #[test]
 fn create_never_replaces_a_vault() {
-    insta::assert_snapshot!(Project::new().run(&["create"]), @"
+    insta::assert_snapshot!(Project::new().run(&["create"]), @r#"
     error: vault.enc: there is a vault here already
     hint: Remove the file first if it is not wanted any more.
-    exit code 4
-    ");
+    exit code 2
+    "#);
 }
 
 #[test]
 fn a_name_that_is_not_there_gets_a_suggestion() {
-    insta::assert_snapshot!(Project::new().run(&["get", "k3stoken"]), @"
+    insta::assert_snapshot!(Project::new().run(&["get", "k3stoken"]), @r#"
     error: there is no secret `k3stoken` in the vault
     hint: Did you mean `k3s_token`?
     hint: `pirun vault set k3stoken` adds it; `pirun vault list` shows all names.
-    exit code 4
-    ");
+    exit code 2
+    "#);
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn a_single_line_from_stdin_loses_its_line_end_and_nothing_else_does() {
 fn rm_and_rename() {
     let project = Project::new();
     insta::assert_snapshot!(project.run(&["rename", "cloudflare_key", "traefik/api_key"]), @"renamed cloudflare_key to traefik/api_key");
-    insta::assert_snapshot!(project.run(&["rename", "tunnel", "k3s_token"]), @"
+    insta::assert_snapshot!(project.run(&["rename", "tunnel", "k3s_token"]), @r#"
     error: vault.enc: there is a secret `k3s_token` already
     hint: Remove it first, or choose another name.
-    exit code 4
-    ");
+    exit code 2
+    "#);
     insta::assert_snapshot!(project.run(&["rm", "tunnel", "traefik/api_key"]), @"removed tunnel, traefik/api_key");
     insta::assert_snapshot!(project.run(&["list"]), @"k3s_token");
 }
@@ -158,11 +158,11 @@ fn slots_are_added_replaced_and_removed() {
     let project = Project::new();
     project.write_private("new", b"a new password\n");
     insta::assert_snapshot!(project.run(&["passwd", "add", "laptop", "--new-password-file", "new", "--kdf", "small"]), @"slot `laptop` is added");
-    insta::assert_snapshot!(project.run(&["passwd", "add", "laptop", "--new-password-file", "new", "--kdf", "small"]), @"
+    insta::assert_snapshot!(project.run(&["passwd", "add", "laptop", "--new-password-file", "new", "--kdf", "small"]), @r#"
     error: vault.enc: there is a slot `laptop` already
     hint: Use `pirun vault passwd replace LABEL` to change it.
-    exit code 4
-    ");
+    exit code 2
+    "#);
     insta::assert_snapshot!(project.run(&["passwd", "add", "actions", "--key-file", "actions.key"]), @"
     made the key file actions.key: keep it out of git
     slot `actions` is added
@@ -294,11 +294,11 @@ fn sources_come_in_their_order_and_errors_name_them() {
     exit code 4
     ");
     insta::assert_snapshot!(run(&["--vault-key-file", "key"], &[("PIRUN_VAULT_PASSWORD_COMMAND", "exit 3")]), @"apikey");
-    insta::assert_snapshot!(run(&["--vault-slot", "CI"], &[]), @"
+    insta::assert_snapshot!(run(&["--vault-slot", "CI"], &[]), @r#"
     error: vault.enc: there is no slot `CI`
     hint: The slots are: main, ci.
-    exit code 4
-    ");
+    exit code 2
+    "#);
     fs::set_permissions(project.path("key"), fs::Permissions::from_mode(0o644)).unwrap();
     insta::assert_snapshot!(run(&[], &[]), @"
     error: key can be read by others (mode 0644)

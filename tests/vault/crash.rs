@@ -122,10 +122,10 @@ fn a_new_vault_is_private_and_never_replaces_another() {
 fn a_change_that_fails_changes_nothing() {
     let project = Project::new();
     let before = project.vault();
-    insta::assert_snapshot!(project.run(&["rm", "k3s_token", "nothing"]), @"
+    insta::assert_snapshot!(project.run(&["rm", "k3s_token", "nothing"]), @r#"
     error: there is no secret `nothing` in the vault
     hint: `pirun vault set nothing` adds it; `pirun vault list` shows all names.
-    exit code 4
-    ");
+    exit code 2
+    "#);
     assert_eq!(project.vault(), before);
 }
