@@ -6,6 +6,7 @@ use rhai::{ASTNode, Expr, Position};
 
 use super::Report;
 use super::tree::{Call, Node, Script};
+use crate::script::catalog::Catalog;
 use crate::suggest::did_you_mean;
 
 /// Imports that cannot be found or do not parse.
@@ -80,7 +81,8 @@ fn check_call(script: &Script, node: &Node, call: &Call, report: &mut Report) {
         call.position,
         format!("`{name}` takes {}, not {}", counts(&takes), call.call.args.len()),
     );
-    for form in script.catalog.forms(name).filter(|form| form.ours).take(3) {
+    let catalog = Catalog::of(script.known.engine);
+    for form in catalog.forms(name).filter(|form| form.ours).take(3) {
         finding.hint(format!("It is `{}`.", form.signature()));
     }
 }

@@ -73,7 +73,7 @@ impl<'a> Script<'a> {
         let mut script = Self {
             playbook,
             known,
-            catalog: Catalog::of(known.engine),
+            catalog: Catalog::sketch(known.engine),
             functions: BTreeMap::new(),
             imports: BTreeMap::new(),
             keys: BTreeSet::new(),
