@@ -7,8 +7,8 @@ use pirun::cancel::Cancel;
 use pirun::inventory::Host;
 use pirun::remote::{DryRemote, Query, Remote, SshConfig, SshRemote};
 use pirun::state::{
-    Action, Aspect, Attributes, AuthorizedKey, Change, Directory, File, Hostname, Line, Node,
-    Service, ServiceState, finish_writable, start_writable,
+    Action, Ask, Aspect, Attributes, AuthorizedKey, Change, Directory, File, Hostname, Line, Node,
+    Service, ServiceState, Upload, finish_writable, start_writable,
 };
 use pirun_lab::Lab;
 
@@ -45,6 +45,16 @@ impl Bench {
 
     /// Runs `body` in a thread on the lab's network, with a connected node.
     fn with<T: Send>(&self, dry: bool, body: impl FnOnce(&Node) -> T + Send) -> T {
+        self.with_step(dry, None, body)
+    }
+
+    /// The same; `ask` is asked before each change.
+    fn with_step<T: Send>(
+        &self,
+        dry: bool,
+        ask: Option<Ask>,
+        body: impl FnOnce(&Node) -> T + Send,
+    ) -> T {
         let connect = || {
             let remote = SshRemote::connect(
                 &self.host,
@@ -55,9 +65,36 @@ impl Bench {
             );
             let remote: Arc<dyn Remote> = Arc::new(remote.expect("a login"));
             let remote = if dry { Arc::new(DryRemote::new(remote)) } else { remote };
-            Ok(body(&Node::new(remote, None)))
+            Ok(body(&Node::new(remote, ask.clone())))
         };
         self.lab.hub().run(connect).expect("the hub")
+    }
+
+    /// Files of `content`, small and large, and a copy of a local file: each made, or declined.
+    fn three_files(&self, local: &Path, ask: Option<Ask>, mode: u32) -> Vec<Change> {
+        let attributes = Attributes { mode: Some(mode), ..Attributes::default() };
+        let size = std::fs::metadata(local).expect("a file").len();
+        let sha256 = || pirun::state::hash_file(local).map(|(hash, _)| hash);
+        let upload = |dry| {
+            let bring = |node: &Node| {
+                let (sha256, attributes) = (&sha256, attributes.clone());
+                let upload = Upload { local, remote: "/data/up", size, sha256, attributes };
+                let large = File { content: vec![b'x'; 100_000], ..file("/data/large", "") };
+                vec![
+                    file("/data/small", "x").bring(node).expect("a small file"),
+                    large.bring(node).expect("a large file"),
+                    upload.bring(node, &mut |_, _| {}).expect("an upload"),
+                ]
+            };
+            self.with_step(dry, ask.clone(), bring)
+        };
+        let (foreseen, done) = (upload(true), upload(false));
+        let aspects = |c: &Change| c.aspects.clone();
+        if ask.is_none() {
+            let both = [&foreseen, &done].map(|c| c.iter().map(aspects).collect::<Vec<_>>());
+            assert_eq!(both[0], both[1]);
+        }
+        done
     }
 }
 
@@ -125,6 +162,37 @@ fn verbs_change_a_node_once() {
     );
     let root = bench.node.sh("grep ' / ' /proc/mounts").expect("grep");
     assert!(root.contains(" ro,"), "{root}");
+}
+
+#[test]
+fn files_of_every_size_are_made_once_and_not_at_all_when_declined() {
+    let bench = Bench::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let local = dir.path().join("local");
+    std::fs::write(&local, vec![b'u'; 300_000]).expect("written");
+    let no: Ask = Arc::new(|_| Ok(false));
+    let declined = bench.three_files(&local, Some(no), 0o640);
+    assert!(declined.iter().all(|change| change.declined && !change.changed()), "{declined:?}");
+    assert_eq!(bench.node.sh("ls -A /data | grep -E 'small|large|up' || :").expect("listed"), "");
+
+    let made = bench.three_files(&local, None, 0o640);
+    assert!(made.iter().all(|change| change.aspects.contains(&Aspect::Created)), "{made:?}");
+    let modes = bench.node.sh("stat -c %a /data/small /data/large /data/up").expect("modes");
+    assert_eq!(modes, "640\n640\n640\n");
+    assert_eq!(bench.node.read("/data/up").expect("read"), vec![b'u'; 300_000]);
+    let again = bench.three_files(&local, None, 0o640);
+    assert!(again.iter().all(|change| !change.changed()), "{again:?}");
+
+    let upload = bench.three_files(&local, None, 0o600).pop().expect("three");
+    let mode =
+        Aspect::Attribute { name: "mode", before: Some("0640".into()), after: "0600".into() };
+    assert_eq!(upload.aspects, [mode]);
+    assert_eq!(bench.node.sh("stat -c %a /data/up").expect("mode"), "600\n");
+    // Of the same size, so that only the hash tells.
+    std::fs::write(&local, vec![b'v'; 300_000]).expect("written");
+    let upload = bench.three_files(&local, None, 0o600).pop().expect("three");
+    assert_eq!(upload.aspects, [Aspect::Binary { before: 300_000, after: 300_000 }]);
+    assert_eq!(bench.node.read("/data/up").expect("read"), vec![b'v'; 300_000]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::commands::{CommandOutput, script_of, shorten, unexpected_code};
 use crate::error::Result;
 use crate::options;
 use crate::remote::quote::sh_quote;
-use crate::remote::{Query, Run};
+use crate::remote::{Output, Query, Run};
 use crate::script::ScriptResult;
 use crate::script::host::HostHandle;
 use crate::script::options::{Content, Options};
@@ -59,19 +59,26 @@ impl RunOptions {
     }
 }
 
-/// Runs the command if its conditions say so; `None`: they say no.
+/// Runs the command if its conditions say so, and the user does not object.
 fn run_if_due(
     node: &Node,
     command: &str,
     options: RunOptions,
     told: &Told,
-) -> Result<Option<CommandOutput>> {
+) -> Result<(Change, CommandOutput)> {
+    let label = shorten(command);
+    let change = Change::of("run", &label);
+    let not_run = || CommandOutput { output: Some(Output::default()), command: label.clone() };
     let condition = options.condition();
     if !condition.is_empty() {
         let query = Query { script: condition, ..Query::default() };
         if node.remote().query(&query)?.code != 0 {
-            return Ok(None);
+            return Ok((change, not_run()));
         }
+    }
+    let change = change.with(Aspect::Action { action: Action::Run });
+    if !node.agrees(&change)? {
+        return Ok((change.unless_changed(), not_run()));
     }
     let script = match &options.cwd {
         Some(dir) => format!("cd {} || exit\n{command}", sh_quote(dir)),
@@ -88,7 +95,7 @@ fn run_if_due(
     {
         return Err(unexpected_code(command, output, options.timeout));
     }
-    Ok(Some(CommandOutput { output, command: shorten(command) }))
+    Ok((change, CommandOutput { output, command: label }))
 }
 
 fn run(
@@ -98,25 +105,15 @@ fn run(
     options: RunOptions,
 ) -> ScriptResult<CommandOutput> {
     let command = script_of(command).map_err(|error| host.raise(ctx, error))?;
-    let label = shorten(&command);
-    let change = Change::of("run", &label);
-    let (run, label_of_host) = (host.run().clone(), host.label());
+    let (run, label) = (host.run().clone(), host.label());
     let told = Told::new(host.run().ui(), move |_, line| {
-        run.tell(Event::Output { host: label_of_host.clone(), line });
+        run.tell(Event::Output { host: label.clone(), line });
     });
-    let due =
-        host.look(ctx, &format!("run {label}"), |node| run_if_due(node, &command, options, &told))?;
-    Ok(match due {
-        Some(output) => {
-            host.report(change.with(Aspect::Action { action: Action::Run }));
-            output
-        }
-        None => {
-            host.report(change);
-            let output = crate::remote::Output::default();
-            CommandOutput { output: Some(output), command: label }
-        }
-    })
+    let doing = format!("run {}", shorten(&command));
+    let (change, output) =
+        host.look(ctx, &doing, |node| run_if_due(node, &command, options, &told))?;
+    host.report(change);
+    Ok(output)
 }
 
 #[export_module]

@@ -7,7 +7,7 @@ use rhai::plugin::*;
 use rhai::{Map, Module};
 
 use super::Topic;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options;
 use crate::script::ScriptResult;
 use crate::script::host::HostHandle;
@@ -71,8 +71,9 @@ fn upload(
     let path = host.run().places().find(local);
     let UploadOptions { mode, owner, group } = options;
     host.change(ctx, &format!("upload {remote}"), |node| {
-        let (sha256, size) = host.run().hash_of(&path)?;
+        let size = std::fs::metadata(&path).map_err(|error| Error::io(&path, &error))?.len();
         let attributes = Attributes { mode: mode.map(|mode| mode.0), owner, group };
+        let sha256 = || host.run().hash_of(&path);
         let upload = Upload { local: &path, remote, sha256: &sha256, size, attributes };
         upload.bring(node, &mut progress(host, remote))
     })
@@ -88,10 +89,14 @@ fn reboot(
         return host.change(ctx, "reboot", |_| Ok(change));
     }
     host.change(ctx, "reboot", |node| -> Result<Change> {
+        let change = change.with(Aspect::Action { action: Action::Reboot });
+        if !node.agrees(&change)? {
+            return Ok(change.unless_changed());
+        }
         if !node.is_dry() {
             host.run().reboot(host.state(), node, options.timeout)?;
         }
-        Ok(change.with(Aspect::Action { action: Action::Reboot }))
+        Ok(change)
     })
 }
 

@@ -185,13 +185,12 @@ pub struct RunParts {
 
 /// One run of one playbook.
 pub struct RunContext {
-    /// One a host of the inventory, in file order; made when the host is first named. Before `parts`: connections end
-    /// by their control sockets, whose directory goes away with what made them.
+    /// One a host of the inventory, in file order; made when the host is first named.
     states: Mutex<Vec<Arc<HostState>>>,
     parts: RunParts,
     /// Hosts that failed in this run, for `max_fail`.
     failures: AtomicUsize,
-    hashes: Mutex<BTreeMap<PathBuf, (String, u64)>>,
+    hashes: Mutex<BTreeMap<PathBuf, String>>,
     templates: Templates,
     shared_vars: SharedVars,
 }
@@ -321,7 +320,8 @@ impl RunContext {
     }
 
     fn new_node(&self, host: &Host, remote: Arc<dyn Remote>) -> Arc<Node> {
-        let ask = self.options().step.then(|| {
+        // A dry run has nothing to ask about.
+        let ask = (self.options().step && !self.options().dry_run).then(|| {
             let (ui, host) = (self.parts.ui.clone(), host.name.clone());
             let ask = move |change: &Change| ui.step(&host, change);
             Arc::new(ask) as Ask
@@ -354,16 +354,29 @@ impl RunContext {
         Ok(())
     }
 
-    /// Hash and size of a local file that goes to many hosts: read and hashed once in a run.
-    pub fn hash_of(&self, path: &std::path::Path) -> Result<(String, u64)> {
+    /// The hash of a local file that goes to many hosts: computed once in a run.
+    pub fn hash_of(&self, path: &std::path::Path) -> Result<String> {
         // Held while hashing: the other hosts wait for the one result.
         let mut hashes = lock(&self.hashes);
         if let Some(known) = hashes.get(path) {
             return Ok(known.clone());
         }
-        let hash = state::hash_file(path)?;
+        let (hash, _) = state::hash_file(path)?;
         hashes.insert(path.to_owned(), hash.clone());
         Ok(hash)
+    }
+}
+
+impl Drop for RunContext {
+    /// Hanging up takes a moment of waiting each: all connections do it at once.
+    fn drop(&mut self) {
+        let states = std::mem::take(&mut *lock(&self.states));
+        let nodes: Vec<_> = states.iter().filter_map(|state| lock(&state.node).take()).collect();
+        std::thread::scope(|scope| {
+            for node in nodes {
+                scope.spawn(move || drop(node));
+            }
+        });
     }
 }
 
@@ -372,6 +385,7 @@ pub struct HostState {
     pub host: Arc<Host>,
     ok: AtomicUsize,
     changed: AtomicUsize,
+    skipped: AtomicUsize,
     failed: AtomicUsize,
     failure: Mutex<Option<Error>>,
     /// Closures that an `on` has for this host, that were begun, and that ended well.
@@ -400,6 +414,7 @@ impl HostState {
             host,
             ok: AtomicUsize::new(0),
             changed: AtomicUsize::new(0),
+            skipped: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             failure: Mutex::default(),
             expected: AtomicUsize::new(0),
@@ -413,9 +428,13 @@ impl HostState {
         }
     }
 
-    /// Counts a verb that compared, and changed something or not.
-    pub fn count(&self, changed: bool) {
-        let counter = if changed { &self.changed } else { &self.ok };
+    /// Counts a verb that compared, and what came of it.
+    pub fn count(&self, change: &Change) {
+        let counter = match change {
+            Change { declined: true, .. } => &self.skipped,
+            change if change.changed() => &self.changed,
+            _ => &self.ok,
+        };
         counter.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -448,7 +467,7 @@ impl HostState {
 
     /// Whether the run had anything to do with this host.
     pub fn took_part(&self) -> bool {
-        let counts = [&self.started, &self.ok, &self.changed, &self.failed];
+        let counts = [&self.started, &self.ok, &self.changed, &self.skipped, &self.failed];
         counts.iter().any(|count| count.load(Ordering::SeqCst) > 0)
     }
 
@@ -499,6 +518,7 @@ impl HostState {
             host: self.host.name.clone(),
             ok: self.ok.load(Ordering::SeqCst),
             changed: self.changed(),
+            skipped: self.skipped.load(Ordering::SeqCst),
             failed: self.failed.load(Ordering::SeqCst),
             unreachable,
             time: *lock(&self.busy),

@@ -113,7 +113,7 @@ impl HostHandle {
             }
             Some(_) => {}
             None => {
-                self.0.state.count(change.changed());
+                self.0.state.count(&change);
                 self.0.run.tell(Event::Change { host: self.label(), change });
             }
         }

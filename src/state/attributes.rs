@@ -82,6 +82,18 @@ impl Attributes {
         format!("{umask} {} {}", sh_quote(&mode), sh_quote(&owner))
     }
 
+    /// Shell text that gives an existing file its wanted properties.
+    pub fn set(&self, path: &str) -> String {
+        let path = sh_quote(path);
+        let owner = match self.chown() {
+            owner if owner.is_empty() => None,
+            owner => Some(format!("chown {} {path}", sh_quote(&owner))),
+        };
+        // After the owner: a change of owner takes the set-user-id bit away.
+        let mode = self.mode.map(|mode| format!("chmod {mode:o} {path}"));
+        [owner, mode].into_iter().flatten().collect::<Vec<_>>().join(" && ")
+    }
+
     fn columns(&self) -> Vec<(&'static str, String)> {
         let mode = self.mode.map(|mode| ("mode", format!("{mode:o}")));
         let owner = self.owner.clone().map(|owner| ("owner", owner));

@@ -16,6 +16,9 @@ pub struct Change {
     /// Names the thing on its node, for the mark that a handler looks for.
     #[serde(skip)]
     pub key: String,
+    /// The user, asked with `--step`, did not want it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
 }
 
 /// One difference between what was found and what is wanted.
@@ -103,6 +106,7 @@ impl Change {
             aspects: Vec::new(),
             remark: None,
             key: String::new(),
+            declined: false,
         }
     }
 
@@ -116,6 +120,12 @@ impl Change {
     pub fn remark(mut self, remark: impl Into<String>) -> Self {
         self.remark = Some(remark.into());
         self
+    }
+
+    /// What is left of a change that was not made: nothing differed, or the user did not want it.
+    #[must_use]
+    pub fn unless_changed(self) -> Self {
+        Self { declined: self.changed(), aspects: Vec::new(), ..self }
     }
 
     /// Whether anything differs.

@@ -38,24 +38,19 @@ impl File {
         if self.content.len() <= INLINE_LIMIT || node.is_dry() {
             return node.bring(self);
         }
-        let mut converge = self.converge()?;
-        converge.scope = node.current_scope();
+        let converge = self.converge()?;
         let seen = node.remote().look(&converge)?;
-        let change = self.change(&seen)?;
-        if seen.differs {
-            open_scope(node)?;
-            self.stream(node, &mut &self.content[..], &sha256(&self.content))?;
+        let change = Change { key: converge.key.clone(), ..self.change(&seen)? };
+        if !change.changed() || !node.agrees(&change)? {
+            return Ok(change.unless_changed());
         }
+        node.make_now(converge.key, self.save_old())?;
+        self.stream(node, &mut &self.content[..], &sha256(&self.content))?;
         Ok(change)
     }
 
     /// Writes the file from a stream whose hash is known.
-    pub(super) fn stream(
-        &self,
-        node: &Node,
-        content: &mut (dyn Read + Send),
-        sha256: &str,
-    ) -> Result<()> {
+    fn stream(&self, node: &Node, content: &mut (dyn Read + Send), sha256: &str) -> Result<()> {
         let script = format!(
             "f_stream {} {} {sha256}",
             sh_quote(&self.path),
@@ -74,17 +69,24 @@ impl File {
             0..=INLINE_LIMIT => sh_bytes(&self.content),
             _ => (String::new(), false),
         };
-        let path = sh_quote(&self.path);
-        let backup = if self.backup {
-            format!("p_real {path}; [ ! -f \"$R\" ] || cp -p \"$R\" \"$R~\" || return\n")
-        } else {
-            String::new()
-        };
         format!(
-            "{backup}B={} C={word}\nf_put {path} {}",
+            "{}B={} C={word}\nf_put {} {}",
+            self.save_old(),
             if encoded { "1" } else { "" },
+            sh_quote(&self.path),
             self.attributes.shell_arguments()
         )
+    }
+
+    /// Shell text that keeps the old content, if that is wanted.
+    fn save_old(&self) -> String {
+        match self.backup {
+            true => format!(
+                "p_real {}; [ ! -f \"$R\" ] || cp -p \"$R\" \"$R~\" || return\n",
+                sh_quote(&self.path)
+            ),
+            false => String::new(),
+        }
     }
 
     fn content_aspect(&self, before: &[u8]) -> Aspect {
@@ -163,7 +165,7 @@ impl Wanted for File {
 }
 
 /// The present content and properties of a file are replaced only when it is one.
-fn not_a_file(path: &str, kind: &str) -> Error {
+pub(super) fn not_a_file(path: &str, kind: &str) -> Error {
     let what = if kind == "directory" { "a directory" } else { "a device or socket" };
     Error::file(format!("{path} is {what}, not a file"))
 }

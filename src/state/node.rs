@@ -100,16 +100,14 @@ impl Node {
 
     /// Brings `wanted` about and says what differed.
     pub fn bring(&self, wanted: &dyn Wanted) -> Result<Change> {
-        let mut converge = wanted.converge()?;
-        converge.scope = self.current_scope();
-        if self.marks.load(Ordering::Relaxed) {
-            converge.mark = Some((mark_name(&converge.key), converge.key.clone()));
-        }
+        let converge = self.here(wanted.converge()?);
         let key = converge.key.clone();
-        if let Some(ask) = &self.ask {
-            let change = wanted.change(&self.remote.look(&converge)?)?;
-            if !change.changed() || !ask(&change)? {
-                return Ok(Change { aspects: Vec::new(), ..change });
+        if self.ask.is_some() {
+            let seen = self.remote.look(&converge)?;
+            self.note_left(&seen);
+            let change = Change { key: key.clone(), ..wanted.change(&seen)? };
+            if !change.changed() || !self.agrees(&change)? {
+                return Ok(change.unless_changed());
             }
         }
         let seen = self.remote.converge(&converge)?;
@@ -117,8 +115,46 @@ impl Node {
         if seen.differs {
             self.note_change();
         }
-        self.lock().marked |= seen.marked;
+        self.note_left(&seen);
         Ok(Change { key, ..change })
+    }
+
+    /// Whether the user wants this change. Only asked with `--step`.
+    pub fn agrees(&self, change: &Change) -> Result<bool> {
+        self.ask.as_ref().map_or(Ok(true), |ask| ask(change))
+    }
+
+    /// Makes a change that the caller has looked for, and asked about, itself.
+    pub fn make(&self, converge: Converge) -> Result<Converged> {
+        let seen = self.remote.converge(&self.here(converge))?;
+        self.note_change();
+        Ok(seen)
+    }
+
+    /// Like [`Node::make`], without another look. An empty `apply` only opens the scope and leaves the mark, for a
+    /// change that travels over a channel of its own.
+    pub fn make_now(&self, key: String, apply: String) -> Result<()> {
+        let nothing = apply.is_empty();
+        let apply = if nothing { ":".to_owned() } else { apply };
+        let converge = self.here(Converge {
+            key,
+            probe: ":".into(),
+            wanted: "made".into(),
+            apply,
+            ..Converge::default()
+        });
+        if !nothing || converge.mark.is_some() || converge.scope != Scope::default() {
+            self.remote.converge(&converge)?;
+        }
+        self.note_change();
+        Ok(())
+    }
+
+    /// The request as it is in the present scope, with the mark that it leaves.
+    fn here(&self, converge: Converge) -> Converge {
+        let marks = self.marks.load(Ordering::Relaxed);
+        let mark = marks.then(|| (mark_name(&converge.key), converge.key.clone()));
+        Converge { scope: self.current_scope(), mark, ..converge }
     }
 
     /// Runs a changing script. `None` in a dry run.
@@ -127,6 +163,14 @@ impl Node {
         let output = self.remote.run(&run)?;
         self.note_change();
         Ok(output)
+    }
+
+    /// Remembers what the node says of earlier runs that were cut.
+    fn note_left(&self, seen: &Converged) {
+        self.lock().marked |= seen.marked;
+        if !seen.due {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+        }
     }
 
     /// Remembers that the scope, if there is one, is open now.

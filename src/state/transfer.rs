@@ -7,12 +7,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::attributes::Attributes;
-use super::file::check_path;
+use super::file::{check_path, not_a_file};
 use super::node::Node;
 use super::{Aspect, Change};
 use crate::error::{Error, Result};
 use crate::remote::quote::sh_quote;
-use crate::remote::{Converge, Query, refusal};
+use crate::remote::{Converge, Converged, Query, refusal};
 
 /// Told how many bytes are done, out of how many.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
@@ -23,62 +23,108 @@ const CHUNK: usize = 1024 * 1024;
 pub struct Upload<'a> {
     pub local: &'a Path,
     pub remote: &'a str,
-    /// Hash and size of the local file, from [`hash_file`]; computed once for all hosts.
-    pub sha256: &'a str,
+    /// Bytes of the local file.
     pub size: u64,
+    /// Its hash, as [`hash_file`] gives it. Asked for only where sizes do not tell it all.
+    pub sha256: &'a dyn Fn() -> Result<String>,
     pub attributes: Attributes,
+}
+
+/// What the node has at the place of an upload.
+struct Found<'a> {
+    /// Mode and owner, as far as they are wanted.
+    attributes: Vec<&'a str>,
+    /// `None`: there is no file.
+    size: Option<u64>,
+    /// Only if the size is the wanted one.
+    sha256: Option<&'a str>,
 }
 
 impl Upload<'_> {
     pub fn bring(&self, node: &Node, progress: Progress) -> Result<Change> {
         check_path(self.remote)?;
-        let change = Change::of("upload", self.remote);
-        let seen = node.remote().converge(&self.probe(node))?;
-        if !seen.differs {
-            return Ok(change);
+        let seen = node.remote().look(&self.look())?;
+        let found = self.found(&seen)?;
+        let same = found.sha256.is_some() && found.sha256 == Some(&(self.sha256)()?);
+        let change = self.change(&found, same);
+        if !change.changed() || !node.agrees(&change)? {
+            return Ok(change.unless_changed());
         }
-        let before = seen.found.lines().next().and_then(|size| size.parse().ok());
-        let change = match before {
-            Some(before) => change.with(Aspect::Binary { before, after: self.size }),
-            None => {
-                change.with(Aspect::Created).with(Aspect::Binary { before: 0, after: self.size })
-            }
-        };
-        if !node.is_dry() {
-            self.send(node, progress)?;
+        if node.is_dry() {
+            node.make(Converge { wanted: self.wanted()?, ..self.look() })?;
+        } else if same {
+            node.make_now(self.key(), self.attributes.set(self.remote))?;
+        } else {
+            node.make_now(self.key(), String::new())?;
+            self.send(node, left_behind(&seen), progress)?;
         }
-        node.note_change();
         Ok(change)
     }
 
-    /// Only looks: the content takes a channel of its own.
-    fn probe(&self, node: &Node) -> Converge {
+    fn key(&self) -> String {
+        format!("file {}", self.remote)
+    }
+
+    /// Only looks: the content takes a channel of its own. Shows what an earlier, cut run has left beside the target.
+    fn look(&self) -> Converge {
         let path = sh_quote(self.remote);
         Converge {
-            key: format!("file {}", self.remote),
+            key: self.key(),
             probe: format!(
-                "p_real {path}; if [ -f \"$R\" ]; then stat -c %s \"$R\"; sha256sum <\"$R\"; \
-                 elif [ -d \"${{R%/*}}/\" ]; then printf absent; else printf nowhere; fi"
+                "f_state {path} {format} ''; [ ! -f \"$R\" ] || {{ s=$(stat -c %s \"$R\"); echo \"$s\"; \
+                 [ \"$s\" != {size} ] || sha256sum <\"$R\"; }}",
+                format = sh_quote(&self.attributes.stat_format()),
+                size = self.size,
             ),
-            wanted: format!("{}\n{}  -", self.size, self.sha256),
-            apply: ":".into(),
+            show: format!(
+                "p_real {path}; t=${{R%/*}}/.${{R##*/}}.pirun-part; [ ! -s \"$t\" ] || {{ stat -c %s \"$t\"; sha256sum <\"$t\"; }}"
+            ),
             path: self.remote.to_owned(),
-            scope: node.current_scope(),
             ..Converge::default()
         }
     }
 
-    fn send(&self, node: &Node, progress: Progress) -> Result<()> {
-        let start = self.resume_point(node)?;
+    /// What the look prints when all is well.
+    fn wanted(&self) -> Result<String> {
+        let (attributes, hash) = (self.attributes.stat_line(), (self.sha256)()?);
+        Ok(format!("file {attributes}\n{}\n{hash}  -", self.size))
+    }
+
+    fn found<'a>(&self, seen: &'a Converged) -> Result<Found<'a>> {
+        let mut words = seen.found.split_whitespace();
+        let kind = words.next().unwrap_or("absent");
+        if !matches!(kind, "file" | "absent" | "nowhere") {
+            return Err(not_a_file(self.remote, kind));
+        }
+        let attributes = words.by_ref().take(self.attributes.facets().count()).collect();
+        let size = words.next().and_then(|size| size.parse().ok());
+        Ok(Found { attributes, size, sha256: words.next() })
+    }
+
+    fn change(&self, found: &Found, same: bool) -> Change {
+        let mut change = Change { key: self.key(), ..Change::of("upload", self.remote) };
+        let Some(before) = found.size else {
+            return change
+                .with(Aspect::Created)
+                .with(Aspect::Binary { before: 0, after: self.size });
+        };
+        if !same {
+            change = change.with(Aspect::Binary { before, after: self.size });
+        }
+        change.aspects.extend(self.attributes.differences(&found.attributes));
+        change
+    }
+
+    fn send(&self, node: &Node, left: Option<(u64, String)>, progress: Progress) -> Result<()> {
+        let start = self.resume_point(left)?;
         let mut file = fs::File::open(self.local).map_err(|e| Error::io(self.local, &e))?;
         file.seek(SeekFrom::Start(start)).map_err(|e| Error::io(self.local, &e))?;
-        let mut input = Counted { inner: file, done: start, size: self.size, progress };
         // A cut link looks like the end of the content: what arrived stays, for the next run to go on from.
         // SSH guards the bytes on their way; what an earlier run has left is checked as a whole.
         let check = if start == 0 {
             format!("[ \"$s\" = {} ]", self.size)
         } else {
-            format!("[ \"$(sha256sum <\"$t\")\" = '{}  -' ]", self.sha256)
+            format!("[ \"$(sha256sum <\"$t\")\" = '{}  -' ]", (self.sha256)()?)
         };
         let script = format!(
             "p_real {path}\nMARKED=\nt=${{R%/*}}/.${{R##*/}}.pirun-part\n\
@@ -92,7 +138,9 @@ impl Upload<'_> {
             attributes = self.attributes.shell_arguments(),
             size = self.size,
         );
-        match node.remote().stream_to(&script, &mut input)? {
+        let size = self.size;
+        let mut told = |done| progress(done, size);
+        match node.remote().send_file(&script, &file, &mut told)? {
             Some(output) if output.code != 0 => {
                 Err(refusal(&String::from_utf8_lossy(&output.stderr), None).with_code(output.code))
             }
@@ -100,23 +148,20 @@ impl Upload<'_> {
         }
     }
 
-    /// How much of the file an earlier, cut run has left beside the target, if it is really the same.
-    fn resume_point(&self, node: &Node) -> Result<u64> {
-        let script = format!(
-            "p_real {}; t=${{R%/*}}/.${{R##*/}}.pirun-part; [ -s \"$t\" ] || exit 0; stat -c %s \"$t\"; sha256sum <\"$t\"",
-            sh_quote(self.remote)
-        );
-        let output = node.remote().query(&Query { script, ..Query::default() })?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let Some((size, hash)) = text.split_once('\n') else { return Ok(0) };
-        let size: u64 = size.parse().unwrap_or(0);
-        if size == 0 || size > self.size {
-            return Ok(0);
-        }
+    /// How much of the file need not be sent, because a cut run has sent it, and it is really the same.
+    fn resume_point(&self, left: Option<(u64, String)>) -> Result<u64> {
+        let Some((size, hash)) = left.filter(|(size, _)| *size <= self.size) else { return Ok(0) };
         let file = fs::File::open(self.local).map_err(|e| Error::io(self.local, &e))?;
         let local = hash_reader(file.take(size)).map_err(|e| Error::io(self.local, &e))?;
-        Ok(if hash.trim_end() == format!("{local}  -") { size } else { 0 })
+        Ok(if hash == local { size } else { 0 })
     }
+}
+
+/// Size and hash of what an earlier, cut run has left.
+fn left_behind(seen: &Converged) -> Option<(u64, String)> {
+    let shown = String::from_utf8_lossy(&seen.shown);
+    let mut words = shown.split_whitespace();
+    Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
 }
 
 /// Copies a file of the node here. The local file appears whole or not at all.
@@ -188,23 +233,6 @@ fn hash_reader(mut reader: impl Read) -> std::io::Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A reader that tells how far it is.
-struct Counted<'a> {
-    inner: fs::File,
-    done: u64,
-    size: u64,
-    progress: Progress<'a>,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.done += read as u64;
-        (self.progress)(self.done, self.size);
-        Ok(read)
-    }
 }
 
 /// A writer that hashes and tells how far it is.

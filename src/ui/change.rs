@@ -13,6 +13,9 @@ const WIDEST_REMARK: usize = 48;
 /// The block of a change; `diffs`: with the differences of contents below it.
 pub fn block(change: &Change, dry_run: bool, diffs: bool) -> Block {
     let text = visible(&format!("{} {}", change.verb, change.subject)).replace('\n', "\\n");
+    if change.declined {
+        return Block::new(Mark::Step, &format!("skipped: {}", text.trim_end()));
+    }
     let (inline, mut body) = remark(change, dry_run);
     if diffs {
         body.extend(change.aspects.iter().flat_map(content));

@@ -56,6 +56,8 @@ pub struct RecapRow {
     pub ok: usize,
     /// Verbs that changed something, or would.
     pub changed: usize,
+    /// Changes that the user, asked with `--step`, did not want.
+    pub skipped: usize,
     pub failed: usize,
     pub unreachable: bool,
     #[serde(rename = "seconds", serialize_with = "as_seconds")]

@@ -39,6 +39,7 @@ fn change(change: Change, hide: &impl Fn(String) -> String) -> Change {
         aspects: change.aspects.into_iter().map(|one| aspect(one, hide)).collect(),
         remark: change.remark.map(hide),
         key: change.key,
+        declined: change.declined,
     }
 }
 

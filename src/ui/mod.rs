@@ -68,6 +68,8 @@ struct State {
     clock: Clock,
     /// Colours on stderr.
     paint: Paint,
+    /// With `--step`: the user wants all changes from now on.
+    all_steps: bool,
 }
 
 impl Default for Ui {
@@ -125,6 +127,7 @@ impl Ui {
             lookup: Arc::new(|_| None),
             clock,
             paint,
+            all_steps: false,
         })))
     }
 
@@ -287,17 +290,14 @@ impl State {
     }
 
     fn step(&mut self, host: &str, change: &Change) -> Result<bool> {
-        if self.settings.yes {
+        if self.settings.yes || self.all_steps {
             return Ok(true);
         }
         let proposal = self.terminal.proposal(host, change);
         self.show(&proposal);
-        let agreed = self.confirm(&format!("{host}: make this change?"))?;
-        if !agreed {
-            let declined = self.terminal.declined(host, change);
-            self.show(&declined);
-        }
-        Ok(agreed)
+        let answer = self.ask(&format!("{host}: make this change?"), "y/N/all")?;
+        self.all_steps = matches!(&*answer, "a" | "all");
+        Ok(self.all_steps || is_yes(&answer))
     }
 
     /// Text for a person, which leaves by stderr where stdout belongs to JSON.
@@ -311,11 +311,19 @@ impl State {
         if self.settings.yes {
             return Ok(true);
         }
+        Ok(is_yes(&self.ask(question, "y/N")?))
+    }
+
+    fn ask(&mut self, question: &str, choices: &str) -> Result<String> {
         let question = self.redactor.redact(question).into_owned();
         if !self.screen.attended {
             return Err(Error::usage(format!("nobody is there to answer: {question}"))
                 .hint("Start pirun at a terminal, or answer every question with `--yes`."));
         }
-        self.screen.ask(&format!("{question} [y/N] "))
+        self.screen.ask(&format!("{question} [{choices}] "))
     }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer, "y" | "yes")
 }

@@ -27,43 +27,58 @@ pub fn table(recap: &Recap, unfold: bool, paint: Paint) -> String {
 
 /// Nothing happened there that a reader wants to know.
 fn dull(row: &RecapRow) -> bool {
-    row.changed == 0 && row.failed == 0 && !row.unreachable
+    row.changed == 0 && row.skipped == 0 && row.failed == 0 && !row.unreachable
+}
+
+/// A column of numbers: its head, a row's number, and the colour of those that are not zero.
+struct Column {
+    head: &'static str,
+    number: fn(&RecapRow) -> usize,
+    color: fn(Paint, &str) -> String,
+}
+
+const PLAIN: fn(Paint, &str) -> String = |_, text| text.to_owned();
+
+/// The columns of this table. That something was skipped is rare enough to have one only when needed.
+fn columns(rows: &[&RecapRow], dry_run: bool) -> Vec<Column> {
+    let changed = if dry_run { "would change" } else { "changed" };
+    let mut columns = vec![
+        Column { head: " ok", number: |row| row.ok, color: PLAIN },
+        Column { head: changed, number: |row| row.changed, color: Paint::yellow },
+    ];
+    if rows.iter().any(|row| row.skipped > 0) {
+        columns.push(Column { head: "skipped", number: |row| row.skipped, color: PLAIN });
+    }
+    columns.push(Column { head: "failed", number: |row| row.failed, color: Paint::red });
+    columns
 }
 
 fn rows(rows: &[&RecapRow], dry_run: bool, paint: Paint) -> String {
-    let changed = if dry_run { "would change" } else { "changed" };
-    let heads = ["ok", changed, "failed"];
+    let columns = columns(rows, dry_run);
     let hosts = rows.iter().map(|row| width(&row.host)).max().unwrap_or(0).max(4);
     let times: Vec<String> = rows.iter().map(|row| time(row.time)).collect();
     let times_width = times.iter().map(|time| width(time)).max().unwrap_or(0);
-    let columns = [heads[0].len().max(3), heads[1].len(), heads[2].len()];
-    let head = format!(
-        "{}  {:>a$}  {:>b$}  {:>c$}   time",
-        pad("host", hosts),
-        heads[0],
-        heads[1],
-        heads[2],
-        a = columns[0],
-        b = columns[1],
-        c = columns[2],
-    );
+    let heads: Vec<&str> = columns.iter().map(|column| column.head).collect();
+    let head = format!("{}  {}   time", pad("host", hosts), heads.join("  "));
     let mut text = format!("{}\n", paint.dim(&head));
     for (row, time) in rows.iter().zip(times) {
-        let cell = |number: usize, columns: usize| format!("{number:>columns$}");
-        let changed = cell(row.changed, columns[1]);
-        let failed = cell(row.failed, columns[2]);
+        let cells: Vec<String> = columns.iter().map(|column| cell(column, row, paint)).collect();
         let line = format!(
-            "{}  {}  {}  {}   {time:>times_width$}   {}",
+            "{}  {}   {time:>times_width$}   {}",
             pad(&row.host, hosts),
-            cell(row.ok, columns[0]),
-            if row.changed > 0 { paint.yellow(&changed) } else { changed },
-            if row.failed > 0 { paint.red(&failed) } else { failed },
+            cells.join("  "),
             paint.red(state(row)),
         );
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
+}
+
+fn cell(column: &Column, row: &RecapRow, paint: Paint) -> String {
+    let number = (column.number)(row);
+    let text = format!("{number:>0$}", column.head.len());
+    if number > 0 { (column.color)(paint, &text) } else { text }
 }
 
 fn state(row: &RecapRow) -> &'static str {

@@ -70,8 +70,8 @@ impl Screen {
         }
     }
 
-    /// Shows `prompt` and waits for an answer; anything but yes is no.
-    pub fn ask(&mut self, prompt: &str) -> Result<bool> {
+    /// Shows `prompt` and waits for an answer, given in lower case.
+    pub fn ask(&mut self, prompt: &str) -> Result<String> {
         let err = &mut self.err;
         let mut ask = || {
             let _ = err.write_all(prompt.as_bytes());
@@ -79,7 +79,7 @@ impl Screen {
             let mut answer = String::new();
             let read = std::io::stdin().lock().read_line(&mut answer);
             read.map_err(|source| Error::io("stdin", &source))?;
-            Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+            Ok(answer.trim().to_lowercase())
         };
         match &self.live {
             Some(live) => live.suspend(ask),

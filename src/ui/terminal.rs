@@ -27,7 +27,7 @@ pub struct Terminal {
     /// Hosts of the running fan-out.
     hosts: usize,
     held: Held,
-    /// Diffs of a real run that were shown, and for which host.
+    /// Diffs and errors that were shown, and for which host.
     shown: HashMap<u64, String>,
     /// Hosts of which something was said, and that so are not merely unchanged.
     told: HashSet<String>,
@@ -73,7 +73,9 @@ impl Terminal {
             }
             Event::HostFailed { host, error, unreachable } => {
                 self.told.insert(host.clone());
-                self.say(host, Block::failure(error, *unreachable, sources))
+                let mut block = Block::failure(error, *unreachable, sources);
+                self.refer(host, &mut block, "error");
+                self.say(host, block)
             }
             Event::Progress { host, label, done, total } => {
                 self.progress(host.as_deref(), label, *done, *total, now)
@@ -111,29 +113,29 @@ impl Terminal {
     }
 
     fn change(&mut self, host: &str, change: &Change) -> String {
-        if !change.changed() && self.settings.verbose < 2 {
+        let matters = change.changed() || change.declined;
+        if !matters && self.settings.verbose < 2 {
             return String::new();
         }
-        if change.changed() {
+        if matters {
             self.told.insert(host.to_owned());
         }
         let mut block = change::block(change, self.dry_run, self.dry_run || self.settings.diff);
-        if !self.dry_run {
-            self.refer(host, &mut block);
-        }
+        self.refer(host, &mut block, "diff");
         self.say_unless_quiet(host, block)
     }
 
-    /// Puts a reference in the place of a diff that another host had already.
-    fn refer(&mut self, host: &str, block: &mut Block) {
-        if block.body.len() < 2 {
+    /// Puts a reference in the place of what another host had already: a diff, an error. A dry run that holds
+    /// everything back to its end has a better way.
+    fn refer(&mut self, host: &str, block: &mut Block, what: &str) {
+        if self.holds() || block.body.len() < 2 {
             return;
         }
         let mut hasher = DefaultHasher::new();
         block.hash(&mut hasher);
         let first = self.shown.entry(hasher.finish()).or_insert_with(|| host.to_owned());
         if first != host {
-            block.body = vec![Line::new(Tone::Dim, &format!("(the same diff as {first})"))];
+            block.body = vec![Line::new(Tone::Dim, &format!("(the same {what} as {first})"))];
         }
     }
 
@@ -154,12 +156,6 @@ impl Terminal {
     pub fn proposal(&mut self, host: &str, change: &Change) -> String {
         self.told.insert(host.to_owned());
         self.print(host, &change::block(change, true, true), &[])
-    }
-
-    /// What was not done because the user said no.
-    pub fn declined(&mut self, host: &str, change: &Change) -> String {
-        let text = format!("skipped: {} {}", change.verb, change.subject);
-        self.print(host, &Block::new(Mark::Step, &text), &[])
     }
 
     fn progress(
@@ -249,8 +245,7 @@ impl Terminal {
         let mut text = block.print(host, self.layout);
         if !others.is_empty() {
             let same = same_on(others, self.hosts, self.settings.verbose > 0);
-            let indent = " ".repeat(self.layout.hosts + 4);
-            text.push_str(&format!("{indent}{}\n", self.layout.paint.dim(&same)));
+            text.push_str(&self.layout.below(&Line::new(Tone::Dim, &same)));
         }
         self.spaced(text)
     }

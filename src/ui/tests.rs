@@ -59,7 +59,7 @@ fn unreachable(ui: &Ui, host: &str) {
 
 fn row(host: &str, ok: usize, changed: usize, failed: usize, seconds: f64) -> RecapRow {
     let time = Duration::from_secs_f64(seconds);
-    RecapRow { host: host.into(), ok, changed, failed, unreachable: false, time }
+    RecapRow { host: host.into(), ok, changed, skipped: 0, failed, unreachable: false, time }
 }
 
 fn recap(ui: &Ui, dry_run: bool, rows: Vec<RecapRow>) {
@@ -205,20 +205,29 @@ fn a_narrow_terminal_gets_remarks_below() {
              @@ -1,4 +1,4 @@
               # k3s
               OUTPUT=/var/log/k3s
-             -K3S_OPTS="--node-name rpi --token-file /etc/rancher/k3s/token"
-             +K3S_OPTS="--node-name rpi --token-file /etc/rancher/k3s/token --node-label disk=ssd"
+             -K3S_OPTS="--node-name rpi
+               --token-file /etc/rancher/k3s
+               /token"
+             +K3S_OPTS="--node-name rpi
+               --token-file /etc/rancher/k3s
+               /token --node-label disk=ssd"
               RESPAWN=1
              the same on rpi42
     rpi41  + file /etc/rancher/k3s/token
              0600 root:root
              secret content, 1 line differs
              the same on rpi42
-    rpi41  ~ dir /data/k3s/incomplete-downloads
+    rpi41  ~ dir /data/k3s/incomplete-downlo
+               ads
              mode 0700 → 0755
     rpi41  ~ service k3s     would restart
              the same on rpi42
-    rpi40  ! unreachable   connect to rpi40 port 22: no route to host
-             hint: is the node powered? `pirun inventory rpi40` shows the address that was used
+    rpi40  ! unreachable   connect to rpi40
+               port 22: no route to host
+             hint: is the node powered?
+               `pirun inventory rpi40`
+               shows the address that was
+               used
     rpi43  = nothing to change
 
     host    ok  would change  failed   time
@@ -298,9 +307,64 @@ fn json_is_an_event_a_line_and_text_goes_to_stderr() {
     {"event":"change","time":"2026-01-01T00:00:00.000Z","host":"rpi41","changed":true,"verb":"file","subject":"/etc/conf.d/k3s","aspects":[{"text":{"before":"# k3s\nOUTPUT=/var/log/k3s\nK3S_OPTS=\"--node-name rpi --token-file /etc/rancher/k3s/token\"\nRESPAWN=1\n","after":"# k3s\nOUTPUT=/var/log/k3s\nK3S_OPTS=\"--node-name rpi --token-file /etc/rancher/k3s/token --node-label disk=ssd\"\nRESPAWN=1\n"}}],"remark":"0600 root:root"}
     {"event":"change","time":"2026-01-01T00:00:00.000Z","host":"rpi41","changed":true,"verb":"service","subject":"k3s","aspects":[{"action":{"action":"restart"}}]}
     {"event":"host_failed","time":"2026-01-01T00:00:00.000Z","host":"rpi40","unreachable":true,"error":{"kind":"connect","message":"connect to rpi40 port 22: no route to host","host":"rpi40","site":null,"stack":[],"detail":null,"code":null,"hints":["is the node powered? `pirun inventory rpi40` shows the address that was used"]}}
-    {"event":"recap","time":"2026-01-01T00:00:00.000Z","dry_run":true,"cancelled":false,"rows":[{"host":"rpi41","ok":12,"changed":2,"failed":0,"unreachable":false,"seconds":0.25}],"log":".pirun/logs/2026-01-01T00-00-00-provision.log"}
+    {"event":"recap","time":"2026-01-01T00:00:00.000Z","dry_run":true,"cancelled":false,"rows":[{"host":"rpi41","ok":12,"changed":2,"skipped":0,"failed":0,"unreachable":false,"seconds":0.25}],"log":".pirun/logs/2026-01-01T00-00-00-provision.log"}
     {"event":"error","time":"2026-01-01T00:00:00.000Z","error":{"kind":"hosts_failed","message":"1 host failed","host":null,"site":null,"stack":[],"detail":null,"code":null,"hints":[]}}
     "##);
+}
+
+#[test]
+fn a_declined_change_is_neither_ok_nor_changed() {
+    let (ui, captured) = Ui::capture(Settings::default());
+    start(&ui, false, &["rpi41"]);
+    change(&ui, "rpi41", conf("disk=ssd").unless_changed());
+    change(&ui, "rpi41", Change::of("service", "k3s").unless_changed());
+    finished(&ui, "rpi41");
+    recap(&ui, false, vec![RecapRow { skipped: 1, ..row("rpi41", 1, 0, 0, 0.2) }]);
+    assert_snapshot!(captured.stdout(), @r#"
+    provision.rhai · 1 host
+
+    rpi41  . skipped: file /etc/conf.d/k3s
+
+    host    ok  changed  skipped  failed   time
+    rpi41    1        0        1       0   0.2 s
+    log: .pirun/logs/2026-01-01T00-00-00-provision.log
+    "#);
+}
+
+#[test]
+fn an_error_that_another_host_had_already_is_referred_to() {
+    let hosts = ["rpi40", "rpi41"];
+    let fail = |ui: &Ui, host: &str| {
+        let error = Error::new(ErrorKind::Template, "`token` is undefined")
+            .on_host(host)
+            .at(Site { file: "no such file".into(), line: 3, column: 1 })
+            .hint("Give it with `vars`.");
+        ui.event(Event::HostFailed { host: host.into(), error, unreachable: false });
+    };
+    let (real, said) = Ui::capture(Settings::default());
+    start(&real, false, &hosts);
+    hosts.iter().for_each(|host| fail(&real, host));
+    assert_snapshot!(said.stdout(), @r#"
+    provision.rhai · 2 hosts
+
+    rpi40  ! failed   `token` is undefined
+              --> no such file:3:1
+             hint: Give it with `vars`.
+    rpi41  ! failed   `token` is undefined
+             (the same error as rpi40)
+    "#);
+    let (dry, said) = Ui::capture(Settings::default());
+    start(&dry, true, &hosts);
+    hosts.iter().for_each(|host| fail(&dry, host));
+    dry.event(Event::FanOutFinished);
+    assert_snapshot!(said.stdout(), @r#"
+    provision.rhai · dry run · 2 hosts
+
+    rpi40  ! failed   `token` is undefined
+              --> no such file:3:1
+             hint: Give it with `vars`.
+             the same on rpi41
+    "#);
 }
 
 fn talk(ui: &Ui) {

@@ -97,19 +97,20 @@ s_state() {
 
 # Where pirun keeps marks and wishes on this node.
 if [ -d /data ]; then H=/data/pirun; else H=/var/lib/pirun; fi
-# MARK: whether a run that was cut has left a mount writable.
-MARK=
+# What a run that was cut has left. MARK: a writable mount; DUE: handlers.
+MARK= DUE=
 [ ! -d "$H/writable" ] || MARK=marked-
+[ ! -d "$H/pending" ] || DUE=due-
 
 # Compares, and shows what a diff needs. S: state, W: wanted, D: show; R: the path, if there is one.
 p_look() {
 	R= G=
 	S >"$F" || return
 	while IFS= read -r l || [ -n "$l" ]; do G=$G${G:+$NL}$l; done <"$F"
-	[ "$G" != "$W" ] || { printf 'same\n%s\036%s\036' "$G" "$MARK"; return 0; }
+	[ "$G" != "$W" ] || { printf 'same\n%s\036%s\036' "$G" "$DUE$MARK"; return 0; }
 	[ -z "$P" ] || p_real "$P"
 	M=/ MO=rw
 	[ -z "$R" ] || p_mount "$R"
-	printf 'differs\n%s\036%s%s %s\036' "$G" "$MARK" "$MO" "$M"
+	printf 'differs\n%s\036%s%s %s\036' "$G" "$DUE$MARK" "$MO" "$M"
 	D
 }
