@@ -39,6 +39,7 @@ pub fn run(args: &CheckArgs, ui: &Ui) -> Result<()> {
         super::unlock::ask(ui),
         Redactor::new(),
         true,
+        None,
     );
     let (mut errors, mut warnings) = (0, 0);
     for file in &files {

@@ -84,7 +84,8 @@ fn hide_secrets(sources: &Sources, project: &Path, ui: &Ui) -> Result<()> {
     }
     let redactor = Redactor::new();
     ui.hide(redactor.clone());
-    ProjectVault::new(path, sources.clone(), unlock::ask(ui), redactor, true).unlock()
+    let (ask, watch) = (unlock::ask(ui), unlock::watch(ui));
+    ProjectVault::new(path, sources.clone(), ask, redactor, true, watch).unlock()
 }
 
 fn next<'a, T>(waiting: &Mutex<impl Iterator<Item = &'a T>>) -> Option<&'a T> {

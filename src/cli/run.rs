@@ -172,7 +172,14 @@ impl Prepared {
     fn vault(&self, project: &Project, ui: &Ui, redactor: Redactor, dry: bool) -> Arc<dyn Secrets> {
         let sources = self.given.args.unlock.sources();
         let path = project.root().join(crate::vault::FILE_NAME);
-        Arc::new(ProjectVault::new(path, sources, unlock::ask(ui), redactor, dry))
+        Arc::new(ProjectVault::new(
+            path,
+            sources,
+            unlock::ask(ui),
+            redactor,
+            dry,
+            unlock::watch(ui),
+        ))
     }
 
     fn context(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::ui::Ui;
-use crate::vault::{Ask, Sources};
+use crate::vault::{Ask, Sources, Watch};
 
 /// Where the vault's password is.
 #[derive(Debug, Clone, Default, Args)]
@@ -61,4 +61,18 @@ impl UnlockArgs {
 pub fn ask(ui: &Ui) -> Box<Ask> {
     let ui = ui.clone();
     Box::new(move |prompt| ui.password(prompt))
+}
+
+/// Warns on the terminal about a vault that went back in time.
+pub fn watch(ui: &Ui) -> Option<Watch> {
+    let ui = ui.clone();
+    Some(Watch { states: states()?, warn: Box::new(move |warning| ui.note(warning)) })
+}
+
+/// Where pirun remembers what belongs to no project. `None`: the user has no home.
+pub fn states() -> Option<PathBuf> {
+    let base =
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let base = base.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
+    base.map(|dir| dir.join("pirun"))
 }

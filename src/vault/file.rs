@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::NamedTempFile;
 
 use super::format::MAX_FILE;
+use super::history::History;
 use super::open::OpenVault;
 use super::sealed::Vault;
 use super::{VaultError, memory};
@@ -36,6 +37,8 @@ pub struct VaultFile {
     /// Where a symbolic link leads to, so that the link stays.
     path: PathBuf,
     open: OpenVault,
+    /// Where the versions of vaults are remembered.
+    states: Option<PathBuf>,
 }
 
 impl VaultFile {
@@ -46,7 +49,7 @@ impl VaultFile {
     pub fn new(path: &Path, open: OpenVault) -> Result<Self, VaultError> {
         memory::forbid_core_dumps();
         let path = path.canonicalize().map_err(|error| VaultError::Io(path.to_owned(), error))?;
-        Ok(Self { path, open })
+        Ok(Self { path, open, states: None })
     }
 
     /// Writes a new vault.
@@ -61,6 +64,28 @@ impl VaultFile {
         })?;
         sync_directory(path)?;
         Self::new(path, open)
+    }
+
+    /// Remembers each version that is written from now on, in the directory `states`.
+    #[must_use]
+    pub fn remembered_in(mut self, states: Option<PathBuf>) -> Self {
+        self.states = states;
+        self
+    }
+
+    /// How many versions newer than this one were seen: more than zero if somebody put an older file back.
+    pub fn newer_versions_seen(&self) -> usize {
+        let newer = |history: History| history.newer_than(self.open.mac()).ok();
+        self.history().and_then(newer).unwrap_or(0)
+    }
+
+    fn history(&self) -> Option<History> {
+        self.states.as_deref().map(|states| History::new(states, &self.open.id()))
+    }
+
+    /// Best effort: a home directory that cannot be written to is no reason to fail.
+    fn remember(&self) {
+        let _ = self.history().map(|history| history.remember(self.open.mac()));
     }
 
     pub fn path(&self) -> &Path {
@@ -100,6 +125,7 @@ impl VaultFile {
             replace(&self.path, &after, &locked)?;
         }
         self.open = next;
+        self.remember();
         Ok(result)
     }
 
@@ -109,7 +135,9 @@ impl VaultFile {
     /// [`VaultError::Busy`], [`VaultError::Io`].
     pub fn overwrite(&mut self) -> Result<(), VaultError> {
         let locked = lock(&self.path)?;
-        replace(&self.path, &self.open.print()?, &locked)
+        replace(&self.path, &self.open.print()?, &locked)?;
+        self.remember();
+        Ok(())
     }
 }
 

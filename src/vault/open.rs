@@ -105,6 +105,11 @@ impl OpenVault {
         crypto::hex(&self.document.id)
     }
 
+    /// Tells this version of the vault from every other.
+    pub(super) fn mac(&self) -> &[u8; 32] {
+        &self.document.mac
+    }
+
     pub fn key(&self) -> &VaultKey {
         &self.key
     }

@@ -24,7 +24,16 @@ struct Inner {
     ask: Box<Ask>,
     redactor: Redactor,
     dry_run: bool,
+    watch: Option<Watch>,
     opened: Mutex<Option<VaultFile>>,
+}
+
+/// Notices that somebody put an older vault back.
+pub struct Watch {
+    /// Where the versions of vaults are remembered.
+    pub states: PathBuf,
+    /// Tells the user.
+    pub warn: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl ProjectVault {
@@ -36,9 +45,10 @@ impl ProjectVault {
         ask: Box<Ask>,
         redactor: Redactor,
         dry_run: bool,
+        watch: Option<Watch>,
     ) -> Self {
         let (path, opened) = (path.into(), Mutex::default());
-        Self(Arc::new(Inner { path, sources, ask, redactor, dry_run, opened }))
+        Self(Arc::new(Inner { path, sources, ask, redactor, dry_run, watch, opened }))
     }
 
     pub fn path(&self) -> &Path {
@@ -129,10 +139,29 @@ impl ProjectVault {
             let open = OpenVault::new(vault, unlocked)?;
             let secrets: Result<Vec<_>, _> = open.names().map(|name| open.get(name)).collect();
             self.0.redactor.add_all(secrets?);
-            *opened = Some(VaultFile::new(&self.0.path, open)?);
+            let states = self.0.watch.as_ref().map(|watch| watch.states.clone());
+            let file = VaultFile::new(&self.0.path, open)?.remembered_in(states);
+            if let (Some(watch), Some(warning)) = (&self.0.watch, went_back(&file)) {
+                (watch.warn)(&warning);
+            }
+            *opened = Some(file);
         }
         Ok(opened)
     }
+}
+
+/// What to tell the user if this is an older version than one that was seen before.
+pub fn went_back(file: &VaultFile) -> Option<String> {
+    let versions = match file.newer_versions_seen() {
+        0 => return None,
+        1 => "a newer version".to_owned(),
+        count => format!("{count} newer versions"),
+    };
+    let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Some(format!(
+        "warning: {name} went back in time: this machine has seen {versions} of it\n\
+         hint: `git log {name}` shows who put it back. If it was you, `pirun vault verify --accept` makes it the newest."
+    ))
 }
 
 impl fmt::Debug for ProjectVault {

@@ -86,6 +86,24 @@ fn a_single_line_from_stdin_loses_its_line_end_and_nothing_else_does() {
 }
 
 #[test]
+fn view_shows_everything_as_yaml() {
+    let project = Project::new();
+    project.run_with_stdin(&["set", "blob", "--bytes"], &[0, 0xff]);
+    project.run_with_stdin(&["set", "note"], b"two\nlines\n");
+    project.run_with_stdin(&["set", "mode"], b"yes: 0644");
+    insta::assert_snapshot!(project.run(&["view"]), @r#"
+    # blob: 2 bytes
+    cloudflare_key: apikey
+    k3s_token: "K10abcdef::server:0123456789"
+    mode: "yes: 0644"
+    note: |
+      two
+      lines
+    tunnel: {"TunnelSecret":"c2VjcmV0"}
+    "#);
+}
+
+#[test]
 fn rm_and_rename() {
     let project = Project::new();
     insta::assert_snapshot!(project.run(&["rename", "cloudflare_key", "traefik/api_key"]), @"renamed cloudflare_key to traefik/api_key");
@@ -131,6 +149,39 @@ fn verify_says_what_is_there_and_accepts_a_changed_list_only_when_told_to() {
     ");
     insta::assert_snapshot!(project.run(&["verify", "--accept"]), @"vault.enc: accepted, 2 slots (main, ci), 2 secrets (cloudflare_key, k3s_token)");
     insta::assert_snapshot!(project.run(&["verify"]), @"vault.enc: genuine, 2 slots (main, ci), 2 secrets (cloudflare_key, k3s_token)");
+}
+
+#[test]
+fn an_older_vault_that_was_put_back_is_noticed() {
+    let project = Project::new();
+    let old = project.vault();
+    assert_eq!(project.run(&["get", "cloudflare_key"]), "apikey");
+    project.run_with_stdin(&["set", "cloudflare_key"], b"newer");
+    project.run_with_stdin(&["set", "cloudflare_key"], b"newest");
+    let newest = project.vault();
+    fs::write(project.path("vault.enc"), &old).unwrap();
+    insta::assert_snapshot!(project.run(&["get", "cloudflare_key"]), @"
+    apikeywarning: vault.enc went back in time: this machine has seen 2 newer versions of it
+    hint: `git log vault.enc` shows who put it back. If it was you, `pirun vault verify --accept` makes it the newest.
+    ");
+    insta::assert_snapshot!(project.run(&["verify"]), @"
+    vault.enc: genuine, 2 slots (main, ci), 3 secrets (cloudflare_key, k3s_token, tunnel)
+    warning: vault.enc went back in time: this machine has seen 2 newer versions of it
+    hint: `git log vault.enc` shows who put it back. If it was you, `pirun vault verify --accept` makes it the newest.
+    ");
+    // What is newer again is fine, whoever wrote it.
+    fs::write(project.path("vault.enc"), &newest).unwrap();
+    assert_eq!(project.run(&["get", "cloudflare_key"]), "newest");
+    // Put back on purpose.
+    fs::write(project.path("vault.enc"), &old).unwrap();
+    project.run(&["verify", "--accept"]);
+    assert_eq!(project.vault(), old);
+    assert_eq!(project.run(&["get", "cloudflare_key"]), "apikey");
+    // Another machine has seen nothing else.
+    let mut elsewhere = project.command(&["get", "cloudflare_key"]);
+    let nowhere = project.path("key");
+    let output = elsewhere.env("XDG_STATE_HOME", nowhere).output().unwrap();
+    assert_eq!(project.shown(&output), "apikey", "a memory that cannot be written is no error");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_whole_vault() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pirun"));
         command.args(["vault", "set", "k3s_token", "--random", "40"]);
         command.current_dir(project.directory.path()).env("PIRUN_VAULT_KEY_FILE", "key");
+        command.env("XDG_STATE_HOME", project.states.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().unwrap()
     };

@@ -34,6 +34,7 @@ impl Repository {
             .current_dir(self.project.directory.path())
             .env("PATH", format!("{}:{path}", self.project.path("bin").display()))
             .env("HOME", self.project.directory.path())
+            .env("XDG_STATE_HOME", self.project.states.path())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("PIRUN_VAULT_KEY_FILE", "key")
             .output()

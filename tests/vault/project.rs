@@ -13,7 +13,7 @@ use crate::support::Project;
 fn handle(project: &Project, redactor: &Redactor, dry_run: bool) -> ProjectVault {
     let sources = Sources { key_file: Some(project.path("key")), ..Sources::default() };
     let nobody = Box::new(|_: &str| Err(std::io::ErrorKind::NotFound.into()));
-    ProjectVault::new(project.path("vault.enc"), sources, nobody, redactor.clone(), dry_run)
+    ProjectVault::new(project.path("vault.enc"), sources, nobody, redactor.clone(), dry_run, None)
 }
 
 #[test]
@@ -40,7 +40,8 @@ fn many_threads_ask_for_the_password_once() {
         Ok(String::from("correct horse").into())
     });
     let sources = Sources { ask: true, ..Sources::default() };
-    let vault = ProjectVault::new(project.path("vault.enc"), sources, ask, Redactor::new(), false);
+    let vault =
+        ProjectVault::new(project.path("vault.enc"), sources, ask, Redactor::new(), false, None);
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| assert_eq!(vault.get("a").unwrap().len(), 20));

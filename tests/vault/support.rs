@@ -47,12 +47,15 @@ pub fn open(text: &str, password_text: &str) -> Result<OpenVault, pirun::vault::
 /// A directory, and `pirun vault` in it, opened by a key file: that needs no slow derivation.
 pub struct Project {
     pub directory: TempDir,
+    /// What pirun remembers outside of the project.
+    pub states: TempDir,
 }
 
 impl Project {
     /// No vault yet.
     pub fn empty() -> Self {
-        let project = Self { directory: tempfile::tempdir().unwrap() };
+        let temporary = || tempfile::tempdir().unwrap();
+        let project = Self { directory: temporary(), states: temporary() };
         project.write_private("key", &KEY);
         project
     }
@@ -90,6 +93,7 @@ impl Project {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.directory.path())
+            .env("XDG_STATE_HOME", self.states.path())
             .env("PIRUN_VAULT_KEY_FILE", "key")
             .stdin(Stdio::null());
         command

@@ -15,6 +15,7 @@ fn on_a_terminal(project: &Project, answers: &[&str], arguments: &[&str]) -> Str
     command
         .args(arguments)
         .current_dir(project.directory.path())
+        .env("XDG_STATE_HOME", project.states.path())
         .env("TERM", "dumb")
         .env("NO_COLOR", "1");
     project.shown(&command.output().unwrap())

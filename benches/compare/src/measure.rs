@@ -35,30 +35,33 @@ pub struct Cost {
 /// How often a running tool's memory is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Runs it to its end. `Err` holds the end of what it printed.
-pub fn run(invocation: &Invocation, dir: &Path, log: &Path, nodes: &Nodes) -> Result<Cost> {
+/// Runs it to its end, without any host: wall and CPU time, and most memory in KiB.
+pub fn alone(invocation: &Invocation, dir: &Path, log: &Path) -> Result<Cost> {
     let cgroup = Cgroup::create("tool")?;
-    let before = Counters::read(nodes)?;
     let start = Instant::now();
     let mut child = start_in(&cgroup, invocation, dir, log)?;
     let (peak_kib, wall) = watch(&mut child, start)?;
     let status = child.wait()?;
     // What lingers shall not cost the next tool, nor hide its own cost.
     cgroup.end();
-    let controller_cpu = cgroup.cpu_time()?;
-    nodes.settle();
-    let after = Counters::read(nodes)?;
     let text = fs::read_to_string(log).unwrap_or_default();
     ensure!(status.success(), "{status}: {}", tail(&text));
+    Ok(Cost { wall, controller_cpu: cgroup.cpu_time()?, peak_kib, ..Cost::default() })
+}
+
+/// Runs it to its end. `Err` holds the end of what it printed.
+pub fn run(invocation: &Invocation, dir: &Path, log: &Path, nodes: &Nodes) -> Result<Cost> {
+    let before = Counters::read(nodes)?;
+    let cost = alone(invocation, dir, log)?;
+    nodes.settle();
+    let after = Counters::read(nodes)?;
     Ok(Cost {
-        wall,
-        controller_cpu,
         node_cpu: after.cpu - before.cpu,
-        peak_kib,
         logins: after.logins - before.logins,
         channels: after.channels - before.channels,
         // The second look itself takes one.
         processes: after.processes.zip(before.processes).map(|(a, b)| a.saturating_sub(b + 1)),
+        ..cost
     })
 }
 

@@ -51,10 +51,13 @@ pub enum Row {
     Transfer,
     /// Starting, and doing nothing on one host.
     Start,
+    /// Opening a vault with a thousand secrets and reading them all.
+    Vault,
 }
 
 impl Row {
-    const ALL: [Self; 5] = [Self::Job, Self::Wire, Self::Latency, Self::Transfer, Self::Start];
+    const ALL: [Self; 6] =
+        [Self::Job, Self::Wire, Self::Latency, Self::Transfer, Self::Start, Self::Vault];
 }
 
 // Clap shows default values in words.

@@ -55,9 +55,14 @@ impl<'a> Context<'a> {
 
     /// Opens with a password or key that was asked for already.
     pub fn open_with(&self, vault: Vault, unlocked: Unlocked) -> Result<VaultFile> {
-        OpenVault::new(vault, unlocked)
+        let file = OpenVault::new(vault, unlocked)
             .and_then(|open| VaultFile::new(&self.path, open))
-            .map_err(|error| self.in_file(error))
+            .map_err(|error| self.in_file(error))?
+            .remembered_in(unlock::states());
+        if let Some(warning) = vault::went_back(&file) {
+            self.ui.note(&warning);
+        }
+        Ok(file)
     }
 
     /// Opens the vault, changes it and writes it.

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::context::Context;
 use super::git;
+use crate::cli::unlock;
 use crate::error::{Error, Result};
 use crate::vault::{self, Prefer, Vault, VaultFile};
 
@@ -41,7 +42,7 @@ pub fn run(args: MergeArgs, context: &Context<'_>) -> Result<()> {
         .map_err(|error| context.in_file(error))?;
     let target = args.ours.as_deref().unwrap_or(&context.path);
     VaultFile::new(target, merged)
-        .and_then(|mut file| file.overwrite())
+        .and_then(|file| file.remembered_in(unlock::states()).overwrite())
         .map_err(|error| context.in_file(error))?;
     if args.ours.is_none() {
         context.ui.note(&format!("merged; run `git add {}`", context.path.display()));

@@ -19,6 +19,7 @@ mod set;
 mod status;
 mod textconv;
 mod verify;
+mod view;
 
 use std::path::PathBuf;
 
@@ -54,6 +55,7 @@ enum VaultCommand {
     Rename(rename::RenameArgs),
     Edit(edit::EditArgs),
     ImportAnsible(import_ansible::ImportAnsibleArgs),
+    View(view::ViewArgs),
     Verify(verify::VerifyArgs),
     Passwd(passwd::PasswdArgs),
     Rotate(rotate::RotateArgs),
@@ -77,6 +79,7 @@ pub fn run(args: VaultArgs, ui: &Ui) -> Result<()> {
         VaultCommand::Rename(args) => rename::run(args, &context),
         VaultCommand::Edit(args) => edit::run(args, &context),
         VaultCommand::ImportAnsible(args) => import_ansible::run(args, &context),
+        VaultCommand::View(args) => view::run(args, &context),
         VaultCommand::Verify(args) => verify::run(args, &context),
         VaultCommand::Passwd(args) => passwd::run(args, &context),
         VaultCommand::Rotate(args) => rotate::run(args, &context),

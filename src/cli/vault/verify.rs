@@ -1,6 +1,7 @@
 use clap::Args;
 
 use super::context::Context;
+use crate::cli::unlock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::vault::{OpenVault, Unlocked, Vault, VaultError, VaultFile};
 
@@ -18,7 +19,10 @@ pub fn run(args: VerifyArgs, context: &Context<'_>) -> Result<()> {
     refuse_altered(&vault, &unlocked, context)?;
     let contents = contents(&vault);
     match OpenVault::new(vault.clone(), unlocked.clone()) {
+        // An older version that is to be the newest is written as it is.
+        Ok(_) if args.accept => accept(vault, unlocked, context),
         Ok(_) => {
+            context.open_with(vault, unlocked)?;
             context.ui.out(&format!("{}: genuine, {contents}", context.path.display()));
             Ok(())
         }
@@ -50,7 +54,7 @@ fn accept(vault: Vault, unlocked: Unlocked, context: &Context<'_>) -> Result<()>
     let contents = contents(&vault);
     OpenVault::accept_set(vault, unlocked)
         .and_then(|open| VaultFile::new(&context.path, open))
-        .and_then(|mut file| file.overwrite())
+        .and_then(|file| file.remembered_in(unlock::states()).overwrite())
         .map_err(|error| context.in_file(error))?;
     context.ui.out(&format!("{}: accepted, {contents}", context.path.display()));
     Ok(())

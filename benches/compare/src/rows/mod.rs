@@ -4,6 +4,7 @@ mod job;
 mod line;
 mod start;
 mod transfer;
+mod vault;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,9 @@ pub fn run(options: &Options) -> Result<Written> {
     }
     if chosen(Row::Start) {
         report.tables.push(start::table(&bench)?);
+    }
+    if chosen(Row::Vault) {
+        report.tables.push(vault::table(&bench)?);
     }
     Ok(report.write())
 }
@@ -114,6 +118,13 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    /// A directory of this run for files that no node sees.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.work.path().join(name);
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
     }
 
     pub fn pirun(&self) -> &Path {

@@ -2,7 +2,7 @@
 
 mod editor;
 mod scratch;
-mod text;
+pub mod text;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct EditArgs {
 }
 
 /// Names and texts. The texts are wiped.
-type Texts = BTreeMap<String, Zeroizing<String>>;
+pub type Texts = BTreeMap<String, Zeroizing<String>>;
 
 pub fn run(args: EditArgs, context: &Context<'_>) -> Result<()> {
     let mut file = context.open()?;

@@ -63,7 +63,8 @@ pub fn parse(text: &str) -> Result<Option<Texts>, String> {
     Ok(Some(texts))
 }
 
-fn entry(name: &str, text: &str) -> Zeroizing<String> {
+/// `name: text`, without a line end.
+pub fn entry(name: &str, text: &str) -> Zeroizing<String> {
     let key = match name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_') {
         true => name.to_owned(),
         false => format!("\"{name}\""),
