@@ -12,6 +12,7 @@ pub mod diff;
 pub mod error;
 pub mod image;
 pub mod inventory;
+pub mod kube;
 pub mod remote;
 pub mod report;
 pub mod script;

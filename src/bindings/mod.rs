@@ -14,6 +14,7 @@ pub mod control;
 pub mod facts;
 pub mod files;
 pub mod hosts;
+pub mod kube;
 pub mod local;
 pub mod output;
 pub mod params;
@@ -53,6 +54,7 @@ pub const TOPICS: &[Topic] = &[
     run::TOPIC,
     scopes::TOPIC,
     transfers::TOPIC,
+    kube::TOPIC,
     rootfs::TOPIC,
     params::TOPIC,
     secrets::TOPIC,

@@ -352,6 +352,28 @@ pub mod api {
         root.change(&ctx, |root| root.kernel_args(&KernelArgs::new(super::settings(&settings)?)?))
     }
 
+    /// Lays out a script for U-Boot, made of the text of a local file.
+    ///
+    /// ```rhai,parse
+    /// root.boot_script("/uboot/boot.scr", "image/boot.cmd");
+    /// ```
+    #[rhai_fn(pure, return_raw)]
+    pub fn boot_script(
+        ctx: NativeCallContext,
+        root: &mut RootHandle,
+        path: &str,
+        source: &str,
+    ) -> ScriptResult<Change> {
+        let text = root.run().places().read(source).or_raise(&ctx)?;
+        root.change(&ctx, |root| root.boot_script(path, &String::from_utf8_lossy(&text)))
+    }
+
+    /// The architecture of the image, as Alpine calls it.
+    #[rhai_fn(get = "arch", pure, return_raw)]
+    pub fn arch(ctx: NativeCallContext, root: &mut RootHandle) -> ScriptResult<String> {
+        root.look(&ctx, |root| Ok(root.alpine.arch.clone()))
+    }
+
     /// Keeps a directory on the data partition, where it can be written to and outlives upgrades.
     ///
     /// ```rhai

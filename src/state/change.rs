@@ -31,6 +31,8 @@ pub enum Aspect {
     Removed,
     /// Text content: both versions whole; the terminal shows a unified diff of them.
     Text { before: String, after: String },
+    /// A unified diff that somebody else made, such as Kubernetes.
+    Patch { text: String },
     /// Content that is not text: sizes in bytes.
     Binary { before: u64, after: u64 },
     /// Content that holds a secret: only how many lines differ.
@@ -57,6 +59,8 @@ pub enum Action {
     Install,
     Upgrade,
     Wait,
+    Drain,
+    Uncordon,
 }
 
 impl Action {
@@ -75,6 +79,8 @@ impl Action {
             Self::Install => "install",
             Self::Upgrade => "upgrade",
             Self::Wait => "wait",
+            Self::Drain => "drain",
+            Self::Uncordon => "uncordon",
         }
     }
 
@@ -93,6 +99,8 @@ impl Action {
             Self::Install => "installed",
             Self::Upgrade => "upgraded",
             Self::Wait => "waited",
+            Self::Drain => "drained",
+            Self::Uncordon => "uncordoned",
         }
     }
 }

@@ -90,6 +90,7 @@ fn repeats(change: &Change, said: &str) -> bool {
 fn content(aspect: &Aspect) -> Vec<Line> {
     match aspect {
         Aspect::Text { before, after } if before != after => text(before, after),
+        Aspect::Patch { text } => patch(text),
         Aspect::Binary { before, after } => {
             let sizes = format!("binary content, {} → {}", size(*before), size(*after));
             vec![Line::new(Tone::Dim, &sizes)]
@@ -102,6 +103,16 @@ fn content(aspect: &Aspect) -> Vec<Line> {
 fn secret(lines: usize) -> Line {
     let s = if lines == 1 { "s" } else { "" };
     Line::new(Tone::Dim, &format!("secret content, {} differ{s}", count(lines, "line")))
+}
+
+fn patch(text: &str) -> Vec<Line> {
+    let tone = |line: &str| match line.as_bytes().first() {
+        Some(b'@') => Tone::Hunk,
+        Some(b'+') => Tone::Added,
+        Some(b'-') => Tone::Removed,
+        _ => Tone::Plain,
+    };
+    text.lines().map(|line| Line::new(tone(line), &visible(line))).collect()
 }
 
 fn text(before: &str, after: &str) -> Vec<Line> {

@@ -1,8 +1,9 @@
-//! The boot partition's two text files.
+//! The boot partition: its two text files, and U-Boot's script.
 
 use super::{BOOT, Rootfs};
 use crate::error::Result;
-use crate::state::{Change, ConfigTxt, KernelArgs};
+use crate::image::uboot;
+use crate::state::{Change, ConfigTxt, File, KernelArgs};
 
 impl Rootfs {
     /// Sets lines of `config.txt`.
@@ -19,5 +20,20 @@ impl Rootfs {
     /// When it is no text file.
     pub fn kernel_args(&mut self, args: &KernelArgs) -> Result<Change> {
         self.edit("kernel_args", &format!("/{BOOT}/cmdline.txt"), |text| args.edit(text))
+    }
+
+    /// Lays out U-Boot's script, made of its text.
+    ///
+    /// # Errors
+    /// When the text is empty.
+    pub fn boot_script(&mut self, path: &str, text: &str) -> Result<Change> {
+        let arch = match &*self.alpine.arch {
+            "aarch64" => uboot::Arch::Arm64,
+            _ => uboot::Arch::Arm,
+        };
+        let time = u32::try_from(self.date).unwrap_or_default();
+        let content = uboot::boot_script(text, arch, "", time)?;
+        let path = path.to_owned();
+        self.bring(&File { verb: "boot_script", path, content, ..File::default() })
     }
 }
