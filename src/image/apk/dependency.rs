@@ -156,6 +156,19 @@ impl Dependency {
 }
 
 impl Constraint {
+    /// Whether a package with that checksum is meant, if it has the name in question in that version. A name without
+    /// a version is older than all versions.
+    pub fn accepts(&self, version: Option<&Version>, checksum: &Checksum) -> bool {
+        match (self, version) {
+            (Self::Any, _) => true,
+            (Self::Identity(wanted), _) => wanted == checksum,
+            (Self::Version(op, wanted), Some(found)) => op.accepts(found, wanted),
+            (Self::Version(op, _), None) => {
+                matches!(op, Op::Less | Op::LessOrEqual | Op::LessOrMatches)
+            }
+        }
+    }
+
     fn parse(op: &str, version: &str) -> Result<Self, String> {
         if op == "><" {
             return Checksum::parse(version)

@@ -19,6 +19,7 @@ mod listing;
 mod package;
 mod pkginfo;
 mod signature;
+mod solver;
 #[cfg(test)]
 mod testing;
 mod version;
@@ -31,4 +32,5 @@ pub use keys::Keys;
 pub use listing::File;
 pub use package::Package;
 pub use pkginfo::PackageInfo;
+pub use solver::{Repository, Selected, Solution, solve};
 pub use version::Version;
