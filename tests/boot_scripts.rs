@@ -234,3 +234,24 @@ fn what_is_the_nodes_own_is_made_once() -> Result<()> {
     assert_eq!(found, "UTC\nssh-key\nrpi40\n/usr/share/zoneinfo/UTC\n700\n");
     Ok(())
 }
+
+#[test]
+fn the_watchdog_is_fed_from_the_beginning() -> Result<()> {
+    let lab = Lab::start()?;
+    let node = lab.card_node("rpi40")?;
+    let service = FILES.iter().find(|file| file.path == "etc/init.d/pirun-watchdog").expect("it");
+    node.sh("mount -o remount,rw /")?;
+    node.inside(|| Ok(std::fs::write("/etc/init.d/pirun-watchdog", service.text)?))?;
+    node.sh("chmod 755 /etc/init.d/pirun-watchdog")?;
+    let output = node.exec(["rc-service", "pirun-watchdog", "start"])?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("a hang will not be noticed"), "{text}");
+    // Nothing that resets the machine, but a device that takes what is written.
+    node.sh("echo watchdog_device=/dev/null > /etc/conf.d/pirun-watchdog; rc-service pirun-watchdog start")?;
+    assert_eq!(
+        node.sh("tr '\\0' ' ' < /proc/$(cat /run/pirun-watchdog.pid)/cmdline")?,
+        "/sbin/watchdog -F -T 15 -t 5 /dev/null "
+    );
+    node.sh("rc-service pirun-watchdog stop && ! pidof watchdog")?;
+    Ok(())
+}

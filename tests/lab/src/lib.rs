@@ -58,7 +58,7 @@ mod userland;
 mod warm;
 
 pub use anyhow::{Error, Result};
-pub use board::{Board, BoardOptions, MinimalCard, MinimalRoot, Parts, boot_script};
+pub use board::{Board, BoardOptions, BootPartition, MinimalCard, MinimalRoot, Parts, boot_script};
 pub use hub::{Hub, Wire};
 pub use lab::Lab;
 pub use mirror::{Apk, Arch, Fault, Mirror, MirrorServer, default_world};

@@ -1,14 +1,11 @@
 //! What a Pi's firmware does with a card: read the boot partition, take the program that `config.txt` names for the
 //! kernel (U-Boot) and the kernel's arguments from `cmdline.txt`.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::mbr;
+use crate::board::boot_partition::BootPartition;
 
 /// What the firmware hands over.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,25 +16,10 @@ pub struct Handover {
 
 /// Reads the first partition of the card.
 pub fn read(card: &Path) -> Result<Handover> {
-    let file = File::open(card).with_context(|| format!("open {}", card.display()))?;
-    let mut record = [0; 512];
-    file.read_exact_at(&mut record, 0).context("read the card's partition table")?;
-    let boot = mbr::partition(&record, 0).context("the card has no partition table")?;
-    let mut bytes = vec![0; usize::try_from(boot.length)?];
-    file.read_exact_at(&mut bytes, boot.start).context("read the card's boot partition")?;
-    let files = fatfs::FileSystem::new(Cursor::new(bytes), fatfs::FsOptions::new())
-        .context("the card's first partition holds no FAT")?;
-    let load = |name: &str| -> Result<Vec<u8>> {
-        let mut content = Vec::new();
-        let mut file = files.root_dir().open_file(name);
-        file.as_mut()
-            .map_err(|_| anyhow::anyhow!("no {name} on the card's boot partition"))?
-            .read_to_end(&mut content)?;
-        Ok(content)
-    };
-    let program = kernel(&String::from_utf8(load("config.txt")?)?);
-    let arguments = String::from_utf8(load("cmdline.txt")?)?;
-    Ok(Handover { program: load(&program)?, arguments: arguments_of(&arguments) })
+    let mut boot = BootPartition::open(card)?;
+    let program = kernel(&String::from_utf8(boot.read("config.txt")?)?);
+    let arguments = arguments_of(&String::from_utf8(boot.read("cmdline.txt")?)?);
+    Ok(Handover { program: boot.read(&program)?, arguments })
 }
 
 /// The last `kernel=` that holds for every board or for this one.
@@ -55,9 +37,10 @@ fn kernel(config: &str) -> String {
 }
 
 /// `serial0` is the serial line that the board has; screens there are none, and the last console named is the one that
-/// the system writes to.
+/// the system writes to. QEMU's watchdog does not wait: starting it is a reset.
 fn arguments_of(cmdline: &str) -> String {
     let words = cmdline.split_whitespace().filter(|word| !word.starts_with("console=tty1"));
+    let words = words.chain(["pirun.watchdog=off"]);
     words.collect::<Vec<_>>().join(" ").replace("console=serial0", "console=ttyAMA0")
 }
 
@@ -73,10 +56,10 @@ mod tests {
     }
 
     #[test]
-    fn the_console_is_the_serial_line() {
+    fn the_console_is_the_serial_line_and_the_watchdog_is_off() {
         assert_eq!(
             arguments_of("console=serial0,115200 console=tty1 root=/dev/mmcblk0p2 ro\n"),
-            "console=ttyAMA0,115200 root=/dev/mmcblk0p2 ro"
+            "console=ttyAMA0,115200 root=/dev/mmcblk0p2 ro pirun.watchdog=off"
         );
     }
 }

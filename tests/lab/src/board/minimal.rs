@@ -37,7 +37,8 @@ pub struct MinimalRoot {
 pub struct MinimalCard {
     /// The text of U-Boot's script.
     pub boot_script: String,
-    pub slots: [MinimalRoot; 2],
+    /// What the slots hold, if anything.
+    pub slots: [Option<MinimalRoot>; 2],
 }
 
 impl MinimalCard {
@@ -58,6 +59,7 @@ impl MinimalCard {
         card.write_all_at(&self.boot_partition(&parts)?, PARTITIONS[0].start)?;
         let scratch = tempfile::tempdir()?;
         for (slot, partition) in self.slots.iter().zip(&PARTITIONS[1..3]) {
+            let Some(slot) = slot else { continue };
             let tree = scratch.path().join(&slot.image);
             slot.lay_out(&parts, &public, &tree)?;
             let image = tree.with_extension("ext4");

@@ -9,6 +9,7 @@
 //! QEMU emulates: about 20 CPU seconds from power-on to SSH, and 160 KB over the network in a CPU second. Nothing
 //! here waits for a number of seconds, but for a line on the serial line.
 
+mod boot_partition;
 mod boot_script;
 mod cpio;
 mod firmware;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use boot_partition::BootPartition;
 pub use boot_script::boot_script;
 pub use minimal::{MinimalCard, MinimalRoot};
 pub use parts::Parts;
