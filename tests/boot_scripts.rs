@@ -1,12 +1,22 @@
-//! What answers U-Boot in the system (`src/image/boot`), in real Alpine userland on real cards.
+//! What answers U-Boot in the system (`stdlib/image`), in real Alpine userland on real cards.
 
 use std::path::Path;
 
-use pirun::image::boot::{FILES, SERVICES};
 use pirun_lab::{ByteOrder, Lab, Node, Result};
 
-/// Part of the image's own files, and used by `pirun-first-boot`.
-const FILL: &str = include_str!("../stdlib/image/pirun-fill");
+/// Where they belong, as `image.rhai` lays them out.
+const FILES: [(&str, &str); 8] = [
+    ("usr/sbin/pirun-slot", SLOT),
+    ("usr/sbin/pirun-first-boot", include_str!("../stdlib/image/pirun-first-boot")),
+    ("usr/sbin/pirun-clock", include_str!("../stdlib/image/pirun-clock")),
+    ("usr/sbin/pirun-fill", include_str!("../stdlib/image/pirun-fill")),
+    ("etc/periodic/15min/pirun-clock", include_str!("../stdlib/image/pirun-clock.periodic")),
+    ("etc/init.d/pirun-boot", include_str!("../stdlib/image/pirun-boot.initd")),
+    ("etc/init.d/pirun-clock", include_str!("../stdlib/image/pirun-clock.initd")),
+    ("etc/init.d/pirun-first-boot", include_str!("../stdlib/image/pirun-first-boot.initd")),
+];
+const SLOT: &str = include_str!("../stdlib/image/pirun-slot");
+const WATCHDOG: &str = include_str!("../stdlib/image/pirun-watchdog.initd");
 
 /// A card node with pirun's boot files on both slots in place of raspi-alpine's, booted anew from slot A.
 fn start(lab: &Lab, order: ByteOrder, trial_seconds: u32) -> Result<Node> {
@@ -30,16 +40,15 @@ fn install(node: &Node, root: &str, image: &str, trial_seconds: u32) -> Result<(
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
             Ok(std::fs::set_permissions(&path, mode)?)
         };
-        for file in FILES {
-            write(file.path, file.text, file.mode)?;
+        for (path, text) in FILES {
+            write(path, text, 0o755)?;
         }
-        write("usr/sbin/pirun-fill", FILL, 0o755)?;
         write("etc/pirun/image", &format!("{image}\n"), 0o644)?;
         write("etc/conf.d/pirun-boot", &format!("trial_seconds={trial_seconds}\n"), 0o644)?;
         write("boot/vmlinuz-rpi", "a kernel\n", 0o644)?;
         std::fs::remove_file(root.join("etc/local.d/99-uboot.start"))?;
-        for (level, service) in SERVICES.iter().filter(|(_, name)| *name != "pirun-watchdog") {
-            let link = root.join("etc/runlevels").join(level).join(service);
+        for service in ["pirun-clock", "pirun-first-boot", "pirun-boot"] {
+            let link = root.join("etc/runlevels/boot").join(service);
             std::os::unix::fs::symlink(format!("/etc/init.d/{service}"), link)?;
         }
         Ok(std::fs::remove_file(root.join("etc/runlevels/boot/osclock"))?)
@@ -172,8 +181,7 @@ fn the_record_is_written_as_the_boot_loader_reads_it() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.node("rpi40").card()?;
     node.sh("until rc-service -q local status; do usleep 20000; done; mount -o remount,rw / && mkdir /etc/pirun && echo v1 > /etc/pirun/image")?;
-    let tool = FILES.iter().find(|file| file.path.ends_with("pirun-slot")).expect("it").text;
-    node.inside(|| Ok(std::fs::write("/root/pirun-slot", tool)?))?;
+    node.inside(|| Ok(std::fs::write("/root/pirun-slot", SLOT)?))?;
     node.sh("mount -o remount,rw /uboot")?;
     // Bytes without a meaning are kept, in either order; damage and absence give U-Boot's defaults.
     let mut found = vec![0xa5; 1024];
@@ -239,9 +247,8 @@ fn what_is_the_nodes_own_is_made_once() -> Result<()> {
 fn the_watchdog_is_fed_from_the_beginning() -> Result<()> {
     let lab = Lab::start()?;
     let node = lab.card_node("rpi40")?;
-    let service = FILES.iter().find(|file| file.path == "etc/init.d/pirun-watchdog").expect("it");
     node.sh("mount -o remount,rw /")?;
-    node.inside(|| Ok(std::fs::write("/etc/init.d/pirun-watchdog", service.text)?))?;
+    node.inside(|| Ok(std::fs::write("/etc/init.d/pirun-watchdog", WATCHDOG)?))?;
     node.sh("chmod 755 /etc/init.d/pirun-watchdog")?;
     let output = node.exec(["rc-service", "pirun-watchdog", "start"])?;
     let text = String::from_utf8_lossy(&output.stderr);

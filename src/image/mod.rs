@@ -5,7 +5,6 @@
 
 pub mod alpine;
 pub mod apk;
-pub mod boot;
 pub mod ext4;
 pub mod fat32;
 pub mod install;

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use pirun_lab::{Board, BoardOptions, BootPartition, MinimalCard, MinimalRoot, Result};
 
-const BOOT_SCRIPT: &str = include_str!("../../../src/image/boot/boot.cmd");
+const BOOT_SCRIPT: &str = include_str!("../../../stdlib/image/boot.cmd");
 const TOOLS: [(&str, &str); 2] = [
-    ("usr/sbin/pirun-slot", include_str!("../../../src/image/boot/pirun-slot")),
-    ("usr/sbin/pirun-clock", include_str!("../../../src/image/boot/pirun-clock")),
+    ("usr/sbin/pirun-slot", include_str!("../../../stdlib/image/pirun-slot")),
+    ("usr/sbin/pirun-clock", include_str!("../../../stdlib/image/pirun-clock")),
 ];
 
 fn root(image: &str) -> MinimalRoot {
