@@ -6,6 +6,7 @@
 pub mod alpine;
 pub mod apk;
 pub mod ext4;
+pub mod extract;
 pub mod fat32;
 pub mod install;
 pub mod mbr;

@@ -33,17 +33,6 @@ pub fn disable(tree: &mut Tree, service: &str, runlevel: &str) -> bool {
     tree.remove(&format!("{RUNLEVELS}/{runlevel}/{service}")).is_some()
 }
 
-/// Runlevels and what starts in them, both sorted.
-pub fn enabled(tree: &Tree) -> Vec<(String, Vec<String>)> {
-    names(tree, RUNLEVELS)
-        .into_iter()
-        .map(|level| {
-            let services = names(tree, &format!("{RUNLEVELS}/{level}"));
-            (level, services)
-        })
-        .collect()
-}
-
 /// What is directly in a directory.
 fn names(tree: &Tree, dir: &str) -> Vec<String> {
     let inside = tree.below(dir).map(|(path, _)| &path[dir.len() + 1..]);
@@ -69,7 +58,6 @@ mod tests {
         enable(&mut tree, "k3s", "default", 7).unwrap();
         let link = tree.get("etc/runlevels/default/k3s").unwrap();
         assert_eq!(link.kind, Kind::Link("/etc/init.d/k3s".into()));
-        assert_eq!(enabled(&tree), [("default".to_owned(), vec!["k3s".to_owned()])]);
         assert!(disable(&mut tree, "k3s", "default"));
         assert!(!disable(&mut tree, "k3s", "default"));
     }

@@ -1,8 +1,8 @@
 //! Users and groups of a tree: looked up and added to `etc/passwd`, `etc/group` and `etc/shadow` as busybox' `adduser`
 //! and `addgroup` do it, down to the backups (`passwd-`) and the order in which ids are given out.
 //!
-//! Source: busybox 1.37, `loginutils/adduser.c`, `addgroup.c`, `libbb/update_passwd.c`, with Alpine's patch that gives
-//! system users `/sbin/nologin`.
+//! Source: busybox 1.37, `loginutils/adduser.c`, `addgroup.c`, `libbb/update_passwd.c`, with Alpine's patches: system
+//! users have `/sbin/nologin`, and nobody is called "Linux User".
 
 use std::ops::RangeInclusive;
 
@@ -160,7 +160,7 @@ pub fn add_user(tree: &mut Tree, new: &NewUser, now: i64) -> Result<u32> {
         true => "/sbin/nologin",
         false => "/bin/sh",
     });
-    let gecos = new.gecos.as_deref().unwrap_or("Linux User,,,");
+    let gecos = new.gecos.as_deref().unwrap_or_default();
     edit(tree, PASSWD, now, |lines| {
         lines.push(format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}"));
     })?;
@@ -221,7 +221,7 @@ fn range(system: bool) -> RangeInclusive<u32> {
     if system { SYSTEM_IDS } else { IDS }
 }
 
-fn users(tree: &Tree) -> Result<Vec<User>> {
+pub(super) fn users(tree: &Tree) -> Result<Vec<User>> {
     let parse = |line: &String| {
         let mut fields = line.split(':');
         let name = fields.next()?.to_owned();
@@ -231,7 +231,7 @@ fn users(tree: &Tree) -> Result<Vec<User>> {
     Ok(lines(tree, PASSWD)?.iter().filter_map(parse).collect())
 }
 
-fn groups(tree: &Tree) -> Result<Vec<(String, u32)>> {
+pub(super) fn groups(tree: &Tree) -> Result<Vec<(String, u32)>> {
     let parse = |line: &String| {
         let mut fields = line.split(':');
         Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
@@ -319,7 +319,7 @@ mod tests {
         // The group 100 is taken, the user 100 is not.
         assert_eq!(add_group(&mut tree, "rpc", None, true, NOW).unwrap(), 101);
         assert_eq!(add_user(&mut tree, &daemon("rpc", "rpc"), NOW).unwrap(), 100);
-        assert_eq!(last(&tree, PASSWD), "rpc:x:100:101:Linux User,,,:/var/lib/rpc:/sbin/nologin");
+        assert_eq!(last(&tree, PASSWD), "rpc:x:100:101::/var/lib/rpc:/sbin/nologin");
         assert_eq!(last(&tree, GROUP), "rpc:x:101:rpc");
         assert_eq!(last(&tree, SHADOW), "rpc:!:20000:0:99999:7:::");
         assert_eq!(last(&tree, "etc/group-"), "rpc:x:101:");
@@ -334,7 +334,7 @@ mod tests {
         tree.insert("etc/skel/.profile", Entry::file(*b"x", 0o600)).unwrap();
         let person = NewUser { name: "pi".into(), ..NewUser::default() };
         assert_eq!(add_user(&mut tree, &person, NOW).unwrap(), 1000);
-        assert_eq!(last(&tree, PASSWD), "pi:x:1000:1000:Linux User,,,:/home/pi:/bin/sh");
+        assert_eq!(last(&tree, PASSWD), "pi:x:1000:1000::/home/pi:/bin/sh");
         assert_eq!(last(&tree, GROUP), "pi:x:1000:");
         assert_eq!(
             tree.get("home/pi/.profile").map(|file| (file.uid, file.mode)),

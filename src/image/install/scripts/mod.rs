@@ -18,25 +18,28 @@ use std::rc::Rc;
 
 use self::io::{Io, Sink};
 use self::parse::Unknown;
+pub(super) use self::pattern::Pattern;
 use self::shell::{Failure, Shell};
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::apk::ScriptKind;
 use crate::image::tree::Tree;
-
-/// When a script runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    PreInstall,
-    PostInstall,
-    Trigger,
-}
 
 /// A script of a package.
 #[derive(Debug, Clone, Copy)]
 pub struct Script<'a> {
     /// Name and version, such as `busybox-1.37.0-r30`.
     pub package: &'a str,
-    pub stage: Stage,
+    pub kind: ScriptKind,
     pub text: &'a [u8],
+}
+
+/// The system that a script is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Alpine's name for its architecture.
+    pub arch: &'a str,
+    /// Seconds since 1970: the time of everything that scripts make.
+    pub date: i64,
 }
 
 /// What interpreting came to.
@@ -48,19 +51,9 @@ pub enum Outcome {
     Beyond(Error),
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PreInstall => "pre-install",
-            Self::PostInstall => "post-install",
-            Self::Trigger => "trigger",
-        })
-    }
-}
-
 impl fmt::Display for Script<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} script of {}", self.stage, self.package)
+        write!(f, "the {} script of {}", self.kind.name(), self.package)
     }
 }
 
@@ -72,13 +65,13 @@ pub fn interpret(
     tree: &mut Tree,
     script: Script<'_>,
     arguments: &[String],
-    now: i64,
+    target: Target<'_>,
 ) -> Result<Outcome> {
     let text = match readable(script.text) {
         Ok(text) => text,
         Err(unknown) => return Ok(Outcome::Beyond(beyond(script, &unknown))),
     };
-    let mut shell = Shell::new(tree, now, arguments);
+    let mut shell = Shell::new(tree, target, arguments);
     let said = Sink::buffer();
     let io = Io { input: Rc::new([]), output: said.clone(), errors: said.clone() };
     match shell.script(text, &io) {

@@ -84,6 +84,13 @@ impl Pattern {
     }
 }
 
+impl From<&str> for Pattern {
+    /// Nothing in the text is quoted.
+    fn from(text: &str) -> Self {
+        Self::new(&text.chars().map(|char| (char, false)).collect::<Vec<_>>())
+    }
+}
+
 impl Token {
     fn matches(&self, char: char) -> bool {
         match self {
@@ -121,7 +128,7 @@ mod tests {
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
-        Pattern::new(&text.chars().map(|char| (char, false)).collect::<Vec<_>>())
+        Pattern::from(text)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::Target;
 use super::commands::{self, Call};
 use super::io::{Io, Sink};
 use super::parse::{Unknown, parse};
@@ -54,11 +55,14 @@ pub(super) enum Flow {
 /// What a running script knows.
 pub struct Shell<'a> {
     pub tree: &'a mut Tree,
+    pub target: Target<'a>,
     /// The time of everything that scripts make, in seconds since 1970.
     pub now: i64,
     /// Sentences about what was left out knowingly.
     pub notes: Vec<String>,
     pub(super) arguments: Vec<String>,
+    /// `$0`
+    name: String,
     variables: BTreeMap<String, String>,
     functions: BTreeMap<String, Rc<Command>>,
     /// A path of the tree.
@@ -73,12 +77,14 @@ pub struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    pub fn new(tree: &'a mut Tree, now: i64, arguments: &[String]) -> Self {
+    pub fn new(tree: &'a mut Tree, target: Target<'a>, arguments: &[String]) -> Self {
         Self {
             tree,
-            now,
+            target,
+            now: target.date,
             notes: Vec::new(),
             arguments: arguments.to_vec(),
+            name: "sh".to_owned(),
             variables: BTreeMap::new(),
             functions: BTreeMap::new(),
             directory: String::new(),
@@ -109,7 +115,7 @@ impl<'a> Shell<'a> {
             "@" | "*" => Some(self.arguments.join(" ")),
             "#" => Some(self.arguments.len().to_string()),
             "?" => Some(self.status.to_string()),
-            "0" => Some("sh".to_owned()),
+            "0" => Some(self.name.clone()),
             name => match name.parse::<usize>() {
                 Ok(number) => self.arguments.get(number - 1).cloned(),
                 Err(_) => self.variables.get(name).cloned(),
@@ -159,7 +165,7 @@ impl<'a> Shell<'a> {
     /// Where the shell finds a command, as a path of the tree.
     pub(super) fn find_command(&self, name: &str) -> Option<String> {
         let candidates = match name.contains('/') {
-            true => vec![self.follow(name).ok()?],
+            true => vec![self.place(name).ok()?],
             false => PATH.iter().map(|dir| format!("{dir}/{name}")).collect(),
         };
         candidates.into_iter().find(|path| {
@@ -533,6 +539,38 @@ impl<'a> Shell<'a> {
         let flow = inner(self);
         self.calls -= 1;
         flow
+    }
+
+    /// Runs a program of the tree that is a script for a shell, as a process of its own would.
+    pub(super) fn program(
+        &mut self,
+        path: &str,
+        text: &str,
+        arguments: &[String],
+        io: &Io,
+    ) -> Result<i32, Failure> {
+        let line = self.line;
+        let beyond = |unknown: Unknown| {
+            let what = format!("which runs /{path}: line {}, {}", unknown.line, unknown.what);
+            Failure::Unknown(Unknown { line, what })
+        };
+        let list = parse(text).map_err(beyond)?;
+        let (variables, functions) = (self.variables.clone(), std::mem::take(&mut self.functions));
+        let directory = self.directory.clone();
+        let arguments = std::mem::replace(&mut self.arguments, arguments.to_vec());
+        let name = std::mem::replace(&mut self.name, format!("/{path}"));
+        let stop_at_errors = std::mem::take(&mut self.stop_at_errors);
+        let flow = self.deeper(|shell| shell.list(&list, io)).map_err(|failure| match failure {
+            Failure::Unknown(unknown) => beyond(unknown),
+            failure => failure,
+        })?;
+        (self.variables, self.functions) = (variables, functions);
+        (self.directory, self.arguments, self.name) = (directory, arguments, name);
+        (self.stop_at_errors, self.line) = (stop_at_errors, line);
+        Ok(match flow {
+            Flow::Next(status) | Flow::Return(status) | Flow::Exit(status) => status,
+            Flow::Break | Flow::Continue => self.status,
+        })
     }
 
     fn set(&mut self, arguments: &[String]) -> Result<Flow, Failure> {

@@ -27,12 +27,12 @@ fn root() -> Tree {
 }
 
 fn script(text: &str) -> Script<'_> {
-    Script { package: "daemon-1.0-r0", stage: Stage::PostInstall, text: text.as_bytes() }
+    Script { package: "daemon-1.0-r0", kind: ScriptKind::PostInstall, text: text.as_bytes() }
 }
 
 fn try_run(tree: &mut Tree, text: &str, arguments: &[&str]) -> Result<Outcome> {
     let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-    interpret(tree, script(text), &arguments, NOW)
+    interpret(tree, script(text), &arguments, Target { arch: "armv7", date: NOW })
 }
 
 /// The notes of a script that is understood and succeeds.
@@ -182,6 +182,31 @@ fn a_configuration_can_be_sourced() {
     tree.remove("etc/tool.conf");
     let error = try_run(&mut tree, text, &[]).unwrap_err();
     assert_eq!(error.message(), "the post-install script of daemon-1.0-r0 failed with 1");
+}
+
+#[test]
+fn programs_that_are_scripts_are_interpreted_too() {
+    let mut tree = root();
+    let program = "#!/bin/sh -e\nkernel=$1\ncat > /tmp/config <<-EOF\n\tkernel=$kernel\n\tmachine=$(uname -m)\nEOF\nexit 3\n";
+    tree.insert("sbin/update-loader", Entry::file(program.as_bytes(), 0o755)).unwrap();
+    tree.insert("bin/uname", Entry::file(*b"", 0o755)).unwrap();
+    run_in(
+        &mut tree,
+        "#!/bin/sh\nkernel=\nupdate-loader vmlinuz || echo $?$kernel > tmp/status\n",
+        &[],
+    );
+    assert_eq!(read(&tree, "tmp/config"), "kernel=vmlinuz\nmachine=armv7l\n");
+    assert_eq!(read(&tree, "tmp/status"), "3\n");
+    let program = "#!/bin/sh\n\nreboot\n";
+    tree.insert("sbin/reboot", Entry::file(*b"\x7fELF", 0o755)).unwrap();
+    tree.insert("sbin/update-loader", Entry::file(program.as_bytes(), 0o755)).unwrap();
+    let Outcome::Beyond(error) =
+        try_run(&mut tree, "#!/bin/sh\nexec update-loader\n", &[]).unwrap()
+    else {
+        panic!("a reboot is understood")
+    };
+    let end = "line 2, which runs /sbin/update-loader: line 3, `reboot`";
+    assert!(error.message().ends_with(end), "{error}");
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn put(tree: &mut Tree, path: &str, target: &str, now: i64, over_links: bool) ->
 
 /// The texts of a program that are paths of commands.
 fn applets(program: &[u8]) -> Vec<String> {
-    let texts = program.split(|byte| *byte == 0).filter_map(|text| str::from_utf8(text).ok());
+    let texts = program.split(|byte| matches!(*byte, 0 | b'\n'));
+    let texts = texts.filter_map(|text| str::from_utf8(text).ok());
     let mut paths: Vec<String> = texts
         .filter_map(|text| text.strip_prefix('/'))
         .filter(|path| {

@@ -3,4 +3,5 @@
 
 pub mod busybox;
 pub mod certificates;
+pub mod fire;
 pub mod modules;

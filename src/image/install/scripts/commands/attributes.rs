@@ -94,7 +94,7 @@ pub fn chmod(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
 
 /// Gives a path of the tree a mode in octal or letters. Links have none.
 pub fn set_mode(call: &mut Call<'_, '_>, path: &str, text: &str) -> Result<i32, Failure> {
-    let path = &super::hard_links::original(call.shell.tree, path);
+    let path = &crate::image::install::hard_links::original(call.shell.tree, path);
     let Some(entry) = call.shell.tree.get_mut(path) else { return Ok(0) };
     if matches!(entry.kind, Kind::Link(_)) {
         return Ok(0);

@@ -1,8 +1,8 @@
 //! `cp`, `mv`, `install`.
 
 use super::attributes::{owner, set_mode};
-use super::hard_links::{rename, unlink};
 use super::{Call, Failure, Options};
+use crate::image::install::hard_links::{rename, unlink};
 use crate::image::tree::{Entry, Kind};
 
 pub fn cp(call: &mut Call<'_, '_>) -> Result<i32, Failure> {

@@ -1,7 +1,7 @@
 //! `cd`, `ln`, `mkdir`, `readlink`, `rm`, `rmdir`, `touch`.
 
-use super::hard_links::{original, unlink};
 use super::{Call, Failure};
+use crate::image::install::hard_links::{original, unlink};
 use crate::image::tree::{Entry, Kind};
 
 pub fn cd(call: &mut Call<'_, '_>) -> Result<i32, Failure> {

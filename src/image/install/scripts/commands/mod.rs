@@ -5,12 +5,12 @@ mod attributes;
 mod copy;
 mod files;
 mod grep;
-mod hard_links;
 mod system;
 mod test;
 mod text;
 
 use super::io::Io;
+use super::readable;
 use super::shell::{Failure, Shell};
 
 /// One call of a command.
@@ -34,9 +34,13 @@ pub fn run(mut call: Call<'_, '_>) -> Result<i32, Failure> {
         return Ok(127);
     };
     let name = path.rsplit('/').next().unwrap_or(&path);
-    match command(name) {
-        Some(run) => run(&mut call),
-        None => Err(call.unknown()),
+    if let Some(run) = command(name) {
+        return run(&mut call);
+    }
+    let program = call.shell.tree.read(&path)?.unwrap_or_default();
+    match readable(&program) {
+        Ok(text) => call.shell.program(&path, text, call.arguments, call.io),
+        Err(_) => Err(call.unknown()),
     }
 }
 
@@ -89,6 +93,7 @@ fn command(name: &str) -> Option<Run> {
         "rmdir" => files::rmdir,
         "sync" => |_| Ok(0),
         "touch" => files::touch,
+        "uname" => system::uname,
         "update-ca-certificates" => system::update_ca_certificates,
         _ => return None,
     })

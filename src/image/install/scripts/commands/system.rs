@@ -33,6 +33,20 @@ pub fn umask(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
     }
 }
 
+/// `uname -m`: what the node's kernel will say.
+pub fn uname(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
+    let machine = match call.shell.target.arch {
+        "armhf" => "armv6l",
+        "armv7" => "armv7l",
+        "x86" => "i686",
+        arch => arch,
+    };
+    match call.arguments {
+        [flag] if flag == "-m" => call.say(format!("{machine}\n")).map(|()| 0),
+        _ => Err(call.unknown()),
+    }
+}
+
 pub fn busybox(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
     let words: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
     match words[..] {
