@@ -4,7 +4,8 @@
 //!
 //! The way through the files: `options` is the command line, `obtain` fetches an SSH server and the peers, `isolate`
 //! moves into namespaces, `nodes` starts hosts, `job` writes the job down for each of the `tools`, `measure` runs one
-//! of them, `state` checks what it did, `rows` are the experiments, `report` the tables.
+//! of them, `state` checks what it did, `rows` are the experiments, `report` the tables,
+//! `target` what pirun is held to.
 
 // A measuring program's output is what it is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -20,6 +21,7 @@ mod relay;
 mod report;
 mod rows;
 mod state;
+mod target;
 mod tools;
 
 use anyhow::Result;

@@ -16,7 +16,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 5, 20, 100])]
     pub hosts: Vec<usize>,
     /// What to run. The floor is always among them.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Tool::ALL)]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Tool::USUAL)]
     pub tools: Vec<Tool>,
     /// The experiments.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Row::ALL)]
@@ -80,18 +80,18 @@ impl Options {
         if !self.tools.contains(&tool) && tool != Tool::Floor {
             return 0;
         }
-        let (most_hosts, slow) = match tool {
-            Tool::Floor | Tool::Pirun => (usize::MAX, hosts > 50),
-            Tool::Pyinfra => (20, hosts > 5),
-            Tool::AnsibleTuned => (20, true),
-            Tool::AnsibleDefaults | Tool::AnsibleRs => (5, true),
-        };
-        let very_slow = matches!(tool, Tool::AnsibleTuned | Tool::AnsibleDefaults) && hosts > 1;
-        match hosts {
-            _ if hosts > most_hosts && !self.unlimited => 0,
-            _ if self.quick || very_slow && hosts > 5 => 1,
-            _ if slow => self.repetitions.min(3),
+        let quick = matches!(tool, Tool::Floor | Tool::Pirun);
+        // What is ten times slower than the rest would take most of the time, and tells no more the second time.
+        let most = match tool {
+            Tool::AnsibleTuned | Tool::AnsibleDefaults => 1,
+            Tool::Pyinfra | Tool::AnsibleRs if hosts > 1 => 2,
+            _ if hosts > 50 => 2,
             _ => self.repetitions,
+        };
+        match hosts {
+            _ if hosts > 20 && !quick && !self.unlimited => 0,
+            _ if self.quick => 1,
+            _ => self.repetitions.min(most),
         }
     }
 }

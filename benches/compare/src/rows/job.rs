@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::{Bench, progress};
 use crate::measure::Cost;
 use crate::report::{Spread, Table, or_dash, ratio};
+use crate::target::Target;
 use crate::tools::{Tool, Work};
 
 const WORKS: [Work; 3] = [Work::Check, Work::First, Work::Second];
@@ -19,7 +20,7 @@ struct Runs {
     failed: BTreeMap<Tool, String>,
 }
 
-pub fn run(bench: &Bench) -> Result<Vec<Table>> {
+pub fn run(bench: &Bench, targets: &mut Vec<Target>) -> Result<Vec<Table>> {
     let mut time = Table::new(
         "The job: seconds, median (least–most) and ratio to the floor",
         &["hosts", "tool", "first run", "second run", "dry run", "runs"],
@@ -52,6 +53,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Table>> {
                 peers.rows.push(runs.peer_row(hosts, tool));
             }
         }
+        targets.extend(runs.targets(hosts));
         time.notes.extend(runs.failed.iter().map(|(tool, why)| {
             format!(
                 "{} on {hosts} hosts: no figure, because: {}",
@@ -105,6 +107,38 @@ impl Runs {
         Ok(())
     }
 
+    fn targets(&self, hosts: usize) -> Vec<Target> {
+        let many = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+        let wall = |tool| self.spread(tool, Work::First, |cost| cost.wall);
+        let first = |figure: fn(&Cost) -> Duration| {
+            [Tool::Pirun, Tool::Floor].map(|tool| self.spread(tool, Work::First, figure))
+        };
+        let beside_floor = |what: &str, figure, limit| {
+            let [ours, floor] = first(figure);
+            Target::at_most(format!("{many}: {what}, to the floor"), ours, floor, limit)
+        };
+        let peer = |tool: Tool, limit| {
+            let what = format!("{many}: time of {}, to pirun", tool.name());
+            Target::at_least(what, wall(tool), wall(Tool::Pirun), limit)
+        };
+        let all = [
+            beside_floor("time", |cost: &Cost| cost.wall, 1.3),
+            beside_floor("controller CPU", |cost: &Cost| cost.controller_cpu, 1.3),
+            beside_floor("nodes' CPU", |cost: &Cost| cost.node_cpu, 1.5),
+            peer(Tool::AnsibleTuned, 10.0),
+            peer(Tool::Pyinfra, 1.0),
+            Target::below(format!("{many}: peak memory"), self.peak(Tool::Pirun), 64.0, "MiB"),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Most memory that the tool's own process took, in MiB.
+    fn peak(&self, tool: Tool) -> Option<f64> {
+        let its = self.costs.iter().filter(|((its, _), _)| *its == tool);
+        let most = its.flat_map(|(_, costs)| costs).map(|cost| cost.peak_kib).max()?;
+        Some(most as f64 / 1024.0)
+    }
+
     fn has(&self, tool: Tool) -> bool {
         self.costs.contains_key(&(tool, Work::First))
     }
@@ -140,9 +174,6 @@ impl Runs {
         let controller = |work| self.beside_floor(tool, work, |cost| cost.controller_cpu);
         let nodes = |work| self.beside_floor(tool, work, |cost| cost.node_cpu);
         let first = self.costs.get(&(tool, Work::First)).and_then(|costs| costs.first());
-        let peak =
-            self.costs.iter().filter(|((its, _), _)| *its == tool).flat_map(|(_, costs)| costs);
-        let peak = peak.map(|cost| cost.peak_kib).max().unwrap_or(0);
         vec![
             hosts.to_string(),
             tool.name().into(),
@@ -153,7 +184,7 @@ impl Runs {
             or_dash(first, |cost| cost.logins.to_string()),
             or_dash(first, |cost| cost.channels.to_string()),
             or_dash(first.and_then(|cost| cost.processes), |count| count.to_string()),
-            if tool == Tool::Floor { "–".into() } else { format!("{:.0}", peak as f64 / 1024.0) },
+            or_dash(self.peak(tool).filter(|_| tool != Tool::Floor), |mib| format!("{mib:.0}")),
         ]
     }
 

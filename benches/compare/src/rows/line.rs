@@ -9,6 +9,7 @@ use crate::measure::Cost;
 use crate::nodes::{address, relay_address};
 use crate::relay::{Relay, Traffic};
 use crate::report::{Spread, Table, or_dash};
+use crate::target::Target;
 use crate::tools::{Tool, Work};
 
 /// Added to a round trip.
@@ -17,16 +18,22 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// One way, while turnarounds are counted: on a line without any delay, words that cross count as answers.
 const CLEAR: Duration = Duration::from_millis(5);
 
-pub fn wire(bench: &Bench) -> Result<Table> {
+pub fn wire(bench: &Bench, targets: &mut Vec<Target>) -> Result<Table> {
     let mut table = Table::new(
         "The job on one host: what passes",
         &["tool", "run", "connections", "turnarounds", "KB to the host", "KB from the host"],
     );
     for tool in bench.tools() {
         match through_relay(bench, tool, CLEAR, &[Work::Check, Work::First, Work::Second]) {
-            Ok(runs) => table
-                .rows
-                .extend(runs.iter().map(|(work, _, traffic)| wire_row(tool, *work, traffic))),
+            Ok(runs) => {
+                let rows = runs.iter().map(|(work, _, traffic)| wire_row(tool, *work, traffic));
+                table.rows.extend(rows);
+                let first = runs.iter().find(|(work, ..)| *work == Work::First);
+                if let (Tool::Pirun, Some((_, _, traffic))) = (tool, first) {
+                    let sent = traffic.bytes_to_node as f64 / 1e3;
+                    targets.extend(Target::below("1 host: sent", Some(sent), 30.0, "KB"));
+                }
+            }
             Err(error) => table.notes.push(failed(tool, &error)),
         }
     }
@@ -44,7 +51,7 @@ fn wire_row(tool: Tool, work: Work, traffic: &Traffic) -> Vec<String> {
     ]
 }
 
-pub fn latency(bench: &Bench) -> Result<Table> {
+pub fn latency(bench: &Bench, targets: &mut Vec<Target>) -> Result<Table> {
     let mut table = Table::new(
         format!("The job on one host, +{} ms round-trip time: seconds", ROUND_TRIP.as_millis()),
         &["tool", "first run", "second run", "runs"],
@@ -68,6 +75,10 @@ pub fn latency(bench: &Bench) -> Result<Table> {
         let spreads = times.map(Spread::of_times);
         if tool == Tool::Floor {
             floor = spreads;
+        }
+        if tool == Tool::Pirun {
+            let what = "+50 ms: time, to the floor";
+            targets.extend(Target::at_most(what, spreads[0], floor[0], 2.0));
         }
         if spreads[0].is_some() {
             let cell = |i: usize| {

@@ -18,7 +18,7 @@ use crate::nodes::{Ground, Nodes};
 use crate::options::{Options, Row};
 use crate::report::{Report, Written};
 use crate::tools::{Tool, Work};
-use crate::{cgroup, isolate, state};
+use crate::{cgroup, isolate, state, target};
 
 /// What all experiments share.
 pub struct Bench {
@@ -31,21 +31,25 @@ pub struct Bench {
 pub fn run(options: &Options) -> Result<Written> {
     let bench = Bench::new(options)?;
     let mut report = Report::default();
+    let mut targets = Vec::new();
     let chosen = |row| options.rows.contains(&row);
     if chosen(Row::Job) {
-        report.tables.extend(job::run(&bench)?);
+        report.tables.extend(job::run(&bench, &mut targets)?);
     }
     if chosen(Row::Wire) {
-        report.tables.push(line::wire(&bench)?);
+        report.tables.push(line::wire(&bench, &mut targets)?);
     }
     if chosen(Row::Latency) {
-        report.tables.push(line::latency(&bench)?);
+        report.tables.push(line::latency(&bench, &mut targets)?);
     }
     if chosen(Row::Transfer) {
-        report.tables.push(transfer::run(&bench)?);
+        report.tables.push(transfer::run(&bench, &mut targets)?);
     }
     if chosen(Row::Start) {
-        report.tables.push(start::table(&bench)?);
+        report.tables.push(start::table(&bench, &mut targets)?);
+    }
+    if !targets.is_empty() {
+        report.tables.insert(0, target::table(&targets));
     }
     if chosen(Row::Vault) {
         report.tables.push(vault::table(&bench)?);

@@ -8,9 +8,10 @@ use anyhow::{Result, ensure};
 use super::{Bench, progress};
 use crate::isolate::run;
 use crate::report::{Spread, Table, short};
+use crate::target::Target;
 use crate::tools::{Tool, Work};
 
-pub fn table(bench: &Bench) -> Result<Table> {
+pub fn table(bench: &Bench, targets: &mut Vec<Target>) -> Result<Table> {
     let mut table = Table::new(
         "Starting, and doing nothing on one host: milliseconds",
         &["what", "median", "least", "most", "runs"],
@@ -31,10 +32,15 @@ pub fn table(bench: &Bench) -> Result<Table> {
         }
     }
     let [floor, ours] = durations;
+    let more = milliseconds(&ours).zip(milliseconds(&floor)).map(|(ours, floor)| ours - floor);
+    targets.extend(Target::below("nothing on 1 host, beyond the login", more, 20.0, "ms"));
     row(&mut table, "ssh, nothing", floor);
     row(&mut table, "pirun, nothing", ours);
     if bench.options.tools.contains(&Tool::Pirun) {
-        row(&mut table, "pirun --version", times(repetitions, || pirun(bench, &["--version"]))?);
+        let version = times(repetitions, || pirun(bench, &["--version"]))?;
+        let figure = milliseconds(&version);
+        targets.extend(Target::below("pirun --version", figure, 10.0, "ms"));
+        row(&mut table, "pirun --version", version);
         let vault = tempfile::tempdir_in(&site.dir)?;
         let in_vault = |words: &[&str]| {
             let file = vault.path().join("vault.enc");
@@ -48,6 +54,10 @@ pub fn table(bench: &Bench) -> Result<Table> {
         row(&mut table, "a vault opened by its password (left out above)", opened);
     }
     Ok(table)
+}
+
+fn milliseconds(times: &[Duration]) -> Option<f64> {
+    Spread::of_times(times.iter().copied()).map(|spread| spread.median * 1e3)
 }
 
 fn pirun(bench: &Bench, words: &[&str]) -> Command {
