@@ -196,6 +196,86 @@ fn files_of_every_size_are_made_once_and_not_at_all_when_declined() {
 }
 
 #[test]
+fn a_link_that_another_user_has_planted_is_not_followed() {
+    let bench = Bench::start();
+    let home = "adduser -D -h /data/eve eve && mkdir /data/eve/.ssh /data/eve/real && printf old >/data/precious && \
+                ln -s /data/precious /data/eve/file && ln -s /data/precious /data/eve/.ssh/authorized_keys && \
+                ln -s /data/eve/real /data/eve/dir && chown -hR eve /data/eve && ln -s /data/precious /data/mine";
+    bench.node.sh(&format!("mount -o remount,rw / && {home}")).expect("planted");
+    let local = tempfile::NamedTempFile::new().expect("a file");
+    let sha256 = || pirun::state::hash_file(local.path()).map(|(hash, _)| hash);
+    let owned = |path: &str, size| File {
+        content: vec![b'x'; size],
+        attributes: Attributes { owner: Some("eve".into()), ..Attributes::default() },
+        ..file(path, "")
+    };
+    let refused = |node: &Node| {
+        let upload = Upload {
+            local: local.path(),
+            remote: "/data/eve/file",
+            size: 0,
+            sha256: &sha256,
+            attributes: Attributes::default(),
+        };
+        let dir = Directory { path: "/data/eve/dir/new".into(), ..Directory::default() };
+        let key = AuthorizedKey::new("eve", "ssh-ed25519 AAAAC3Nza me").expect("a key");
+        let line = Line { path: "/data/eve/file".into(), line: "three".into(), ..Line::default() };
+        [
+            owned("/data/eve/file", 10).bring(node),
+            owned("/data/eve/file", 100_000).bring(node),
+            owned("/data/eve/dir/file", 10).bring(node),
+            upload.bring(node, &mut |_, _| {}),
+            node.bring(&dir),
+            node.bring(&key),
+            line.bring(node),
+        ]
+        .map(|result| result.expect_err("refused").message().to_owned())
+    };
+    for dry in [true, false] {
+        for message in bench.with(dry, refused) {
+            assert!(message.ends_with("is a link that does not belong to root"), "{message}");
+        }
+    }
+    // Root's own link is followed, and what is beside eve's links can be written.
+    bench.with(false, |node| {
+        owned("/data/eve/new", 10).bring(node).expect("written");
+        assert_eq!(node.remote().read("/data/precious").expect("read"), Some(b"old".to_vec()));
+        file("/data/mine", "new").bring(node).expect("written");
+    });
+    let found = bench.node.sh("cat /data/precious; stat -c ' %U' /data/precious /data/eve/new");
+    assert_eq!(found.expect("read"), "new root\n eve\n");
+}
+
+#[test]
+fn no_file_is_ever_more_open_than_it_is_meant_to_be() {
+    let bench = Bench::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let local = dir.path().join("local");
+    std::fs::write(&local, vec![b'u'; 3_000_000]).expect("written");
+    let watch = "mkdir /data/w; while [ ! -e /tmp/stop ]; do find /data/w -type f -exec stat -c %a {} + 2>/dev/null; \
+                 done | sort -u";
+    let seen = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| bench.node.sh(watch).expect("watched"));
+        let attributes = Attributes { mode: Some(0o600), ..Attributes::default() };
+        bench.node.sh("until [ -d /data/w ]; do sleep 0.1; done").expect("watching");
+        bench.with(false, |node| {
+            let sha256 = || pirun::state::hash_file(&local).map(|(hash, _)| hash);
+            for (path, size) in [("/data/w/small", 1000), ("/data/w/large", 2_000_000)] {
+                let content = vec![b'x'; size];
+                let attributes = attributes.clone();
+                File { content, attributes, ..file(path, "") }.bring(node).expect("written");
+            }
+            let (remote, size) = ("/data/w/up", 3_000_000);
+            let upload = Upload { local: &local, remote, size, sha256: &sha256, attributes };
+            upload.bring(node, &mut |_, _| {}).expect("sent");
+        });
+        bench.node.sh("touch /tmp/stop").expect("stopped");
+        watch.join().expect("the watcher")
+    });
+    assert_eq!(seen, "600\n");
+}
+
+#[test]
 fn every_byte_survives_the_way_to_the_node_and_back() {
     let bench = Bench::start();
     bench.with(false, |node| {

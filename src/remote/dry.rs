@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::quote::sh_quote;
-use super::refusal::{no_directory, read_only};
+use super::refusal::{foreign_link, no_directory, read_only};
 use super::{Converge, Converged, Output, Query, Remote, Run, Scope};
 use crate::error::Result;
 
@@ -98,6 +98,9 @@ impl Overlay {
     }
 
     fn refuse(&self, c: &Converge, seen: &Converged) -> Result<()> {
+        if !seen.foreign_link.is_empty() {
+            return Err(foreign_link(&seen.foreign_link));
+        }
         if seen.read_only && c.scope.mount != seen.mount {
             return Err(read_only(&seen.mount));
         }

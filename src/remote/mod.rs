@@ -113,6 +113,8 @@ pub struct Converged {
     pub shown: Vec<u8>,
     /// The mount point that holds the path, when the states differ.
     pub mount: String,
+    /// A link of another user than root on the way to the path; empty if there is none.
+    pub foreign_link: String,
     /// Whether that mount was read-only when it was looked at.
     pub read_only: bool,
     /// Whether a run that was cut has left a mount of this node writable.

@@ -18,6 +18,9 @@ pub fn refusal(stderr: &str, mount: Option<&str>) -> Error {
     if let Some(directory) = message.strip_prefix("no directory ") {
         return no_directory(directory);
     }
+    if let Some(link) = message.strip_prefix("foreign link ") {
+        return foreign_link(link);
+    }
     if stderr.contains("not found") {
         return Error::new(ErrorKind::Command, message.to_owned())
             .hint("Is the package that brings this command in the image?");
@@ -30,6 +33,13 @@ pub fn refusal(stderr: &str, mount: Option<&str>) -> Error {
 pub fn read_only(mount: &str) -> Error {
     Error::new(ErrorKind::File, format!("{mount} is mounted read-only"))
         .hint(format!("Put the change into `host.writable(\"{mount}\", |host| …)`."))
+}
+
+/// A write that a user of the node could have sent somewhere else.
+pub fn foreign_link(link: &str) -> Error {
+    Error::new(ErrorKind::File, format!("{link} is a link that does not belong to root")).hint(
+        "A write that follows it could go to any file. Name the place that it leads to instead.",
+    )
 }
 
 /// A write into a directory that does not exist.

@@ -127,6 +127,7 @@ impl SshRemote {
         let mount = String::from_utf8_lossy(mount);
         let (due, mount) = flag(&mount, "due-");
         let (marked, mount) = flag(mount, "marked-");
+        let (mount, link) = mount.split_once('\n').unwrap_or((mount, ""));
         let (mode, mount) = mount.split_once(' ').unwrap_or(("rw", "/"));
         if output.code != 0 {
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -137,6 +138,7 @@ impl SshRemote {
             differs: verdict == "differs",
             shown: shown.to_vec(),
             mount: mount.to_owned(),
+            foreign_link: link.to_owned(),
             read_only: mode == "ro",
             marked,
             due,

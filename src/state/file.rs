@@ -44,7 +44,7 @@ impl File {
         if !change.changed() || !node.agrees(&change)? {
             return Ok(change.unless_changed());
         }
-        node.make_now(converge.key, self.save_old())?;
+        node.make_now(converge.key, &self.path, self.save_old())?;
         self.stream(node, &mut &self.content[..], &sha256(&self.content))?;
         Ok(change)
     }

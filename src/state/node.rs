@@ -131,21 +131,19 @@ impl Node {
         Ok(seen)
     }
 
-    /// Like [`Node::make`], without another look. An empty `apply` only opens the scope and leaves the mark, for a
-    /// change that travels over a channel of its own.
-    pub fn make_now(&self, key: String, apply: String) -> Result<()> {
-        let nothing = apply.is_empty();
-        let apply = if nothing { ":".to_owned() } else { apply };
+    /// Like [`Node::make`], without another look. An empty `apply` only checks the way to `path`, opens the scope and
+    /// leaves the mark, for a change that travels over a channel of its own.
+    pub fn make_now(&self, key: String, path: &str, apply: String) -> Result<()> {
+        let apply = if apply.is_empty() { ":".to_owned() } else { apply };
         let converge = self.here(Converge {
             key,
             probe: ":".into(),
             wanted: "made".into(),
             apply,
+            path: path.to_owned(),
             ..Converge::default()
         });
-        if !nothing || converge.mark.is_some() || converge.scope != Scope::default() {
-            self.remote.converge(&converge)?;
-        }
+        self.remote.converge(&converge)?;
         self.note_change();
         Ok(())
     }

@@ -53,9 +53,9 @@ impl Upload<'_> {
         if node.is_dry() {
             node.make(Converge { wanted: self.wanted()?, ..self.look() })?;
         } else if same {
-            node.make_now(self.key(), self.attributes.set(self.remote))?;
+            node.make_now(self.key(), self.remote, self.attributes.set(self.remote))?;
         } else {
-            node.make_now(self.key(), String::new())?;
+            node.make_now(self.key(), self.remote, String::new())?;
             self.send(node, left_behind(&seen), progress)?;
         }
         Ok(change)
@@ -77,7 +77,7 @@ impl Upload<'_> {
                 size = self.size,
             ),
             show: format!(
-                "p_real {path}; t=${{R%/*}}/.${{R##*/}}.pirun-part; [ ! -s \"$t\" ] || {{ stat -c %s \"$t\"; sha256sum <\"$t\"; }}"
+                "p_real {path}; t=${{R%/*}}/.${{R##*/}}.pirun-part; [ -L \"$t\" ] || [ ! -s \"$t\" ] || [ ! -O \"${{t%/*}}/\" ] || {{ stat -c %s \"$t\"; sha256sum <\"$t\"; }}"
             ),
             path: self.remote.to_owned(),
             ..Converge::default()
@@ -119,6 +119,10 @@ impl Upload<'_> {
         let start = self.resume_point(left)?;
         let mut file = fs::File::open(self.local).map_err(|e| Error::io(self.local, &e))?;
         file.seek(SeekFrom::Start(start)).map_err(|e| Error::io(self.local, &e))?;
+        let receive = match start {
+            0 => format!("f_new \"$R\" \"$t\" {} cat", self.attributes.shell_arguments()),
+            _ => "cat >>\"$t\"".to_owned(),
+        };
         // A cut link looks like the end of the content: what arrived stays, for the next run to go on from.
         // SSH guards the bytes on their way; what an earlier run has left is checked as a whole.
         let check = if start == 0 {
@@ -128,14 +132,12 @@ impl Upload<'_> {
         };
         let script = format!(
             "p_real {path}\nMARKED=\nt=${{R%/*}}/.${{R##*/}}.pirun-part\n\
-             [ {start} != 0 ] || f_begin \"$R\" \"$t\" {attributes} || exit\n\
-             cat >>\"$t\" || exit\n\
+             {receive} || exit\n\
              s=$(stat -c %s \"$t\")\n\
              [ \"$s\" -ge {size} ] || {{ echo the content arrived only in part >&2; exit 1; }}\n\
              {check} || {{ rm -f \"$t\"; echo the content arrived damaged >&2; exit 1; }}\n\
              f_finish \"$t\" \"$R\"",
             path = sh_quote(self.remote),
-            attributes = self.attributes.shell_arguments(),
             size = self.size,
         );
         let size = self.size;

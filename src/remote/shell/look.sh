@@ -32,6 +32,16 @@ p_real() {
 	R=$(readlink -f "$1") || R=$1
 }
 
+# L: a link on the way to $1 that belongs to another user than root. It could lead a write anywhere.
+p_links() {
+	L= p=$1
+	[ -z "$NOFOLLOW" ] || p=${p%/*}
+	while [ -n "$p" ]; do
+		[ ! -L "$p" ] || [ "$(stat -c %u "$p")" = 0 ] || L=$p
+		p=${p%/*}
+	done
+}
+
 # M, MO: the mount that holds path $1, and "ro" or "rw".
 p_mount() {
 	M= MO=rw
@@ -104,13 +114,13 @@ MARK= DUE=
 
 # Compares, and shows what a diff needs. S: state, W: wanted, D: show; R: the path, if there is one.
 p_look() {
-	R= G=
+	R= G= L=
 	S >"$F" || return
 	while IFS= read -r l || [ -n "$l" ]; do G=$G${G:+$NL}$l; done <"$F"
 	[ "$G" != "$W" ] || { printf 'same\n%s\036%s\036' "$G" "$DUE$MARK"; return 0; }
-	[ -z "$P" ] || p_real "$P"
+	[ -z "$P" ] || { p_real "$P"; p_links "$P"; }
 	M=/ MO=rw
 	[ -z "$R" ] || p_mount "$R"
-	printf 'differs\n%s\036%s%s %s\036' "$G" "$DUE$MARK" "$MO" "$M"
+	printf 'differs\n%s\036%s%s %s\n%s\036' "$G" "$DUE$MARK" "$MO" "$M" "$L"
 	D
 }

@@ -4,6 +4,7 @@
 p_converge() {
 	p_look || return
 	MARKED=
+	[ -z "$L" ] || { echo "foreign link $L" >&2; return 1; }
 	[ "$G" = "$W" ] || p_write A >&2 || return
 	[ -z "$MARKED" ] || sync "$MARKED"
 }
@@ -21,11 +22,13 @@ p_write() {
 f_put() {
 	p_real "$1"
 	t=${R%/*}/.${R##*/}.pirun
-	f_begin "$R" "$t" "$2" "$3" "$4" && f_fill "$t" && f_finish "$t" "$R"
+	f_new "$R" "$t" "$2" "$3" "$4" f_fill && f_finish "$t" "$R"
 }
 
-# f_begin TARGET TEMP UMASK MODE OWNER: an empty file with the final mode and owner; "keep" takes the target's.
-f_begin() {
+# f_new TARGET TEMP UMASK MODE OWNER COMMAND: TEMP with the final mode and owner, then with what the command prints;
+# "keep" takes the target's. All goes through the open file: whoever may write to the directory could put a link
+# in the place of its name.
+f_new() {
 	[ -d "${1%/*}/" ] || { echo "no directory ${1%/*}" >&2; return 1; }
 	[ ! -d "$1" ] || { echo "$1 is a directory" >&2; return 1; }
 	[ ! -e "$2" ] && [ ! -L "$2" ] || rm -f "$2" || return
@@ -34,14 +37,18 @@ f_begin() {
 	if [ "$o" = keep ]; then if [ ! -f "$1" ] || { [ -O "$1" ] && [ -G "$1" ]; }; then o=; else o=$(stat -c %u:%g "$1"); fi; fi
 	umask "$3"
 	set -C
-	# Not ":", whose failed redirection would end the shell.
-	true >"$2"
+	{
+		set +C
+		umask 022
+		{ [ -z "$o" ] || chown "$o" /proc/self/fd/1; } && { [ -z "$m" ] || chmod "$m" /proc/self/fd/1; } && "$6"
+	} >"$2"
 	e=$?
 	set +C
 	umask 022
-	[ $e = 0 ] || return 1
-	[ -z "$o" ] || chown "$o" "$2" || return
-	[ -z "$m" ] || chmod "$m" "$2"
+	[ $e = 0 ] && return
+	# A part of a stream is worth keeping.
+	[ "$6" = cat ] || rm -f "$2"
+	return 1
 }
 
 # f_finish TEMP TARGET: on disk first, with the mark that announces it, then under its name.
@@ -55,10 +62,9 @@ f_finish() {
 }
 
 f_fill() {
-	if [ -n "$B" ]; then printf %s "$C" | base64 -d >>"$1"; else printf %s "$C" >>"$1"; fi && return
-	rm -f "$1"
+	if [ -n "$B" ]; then printf %s "$C" | base64 -d; else printf %s "$C"; fi && return
 	# The shell's own printf fails without a word.
-	df -Pk "${1%/*}/" | { read -r _; read -r _ _ _ k _; [ "$k" -gt 1024 ] || echo "No space left on device" >&2; }
+	df -Pk "${R%/*}/" | { read -r _; read -r _ _ _ k _; [ "$k" -gt 1024 ] || echo "No space left on device" >&2; }
 	return 1
 }
 
@@ -66,8 +72,7 @@ f_fill() {
 f_stream() {
 	p_real "$1"
 	t=${R%/*}/.${R##*/}.pirun
-	f_begin "$R" "$t" "$2" "$3" "$4" || return
-	if cat >>"$t" && [ "$(sha256sum <"$t")" = "$5  -" ]; then f_finish "$t" "$R"; return; fi
+	f_new "$R" "$t" "$2" "$3" "$4" cat && [ "$(sha256sum <"$t")" = "$5  -" ] && { f_finish "$t" "$R"; return; }
 	rm -f "$t"
 	echo "the content arrived damaged" >&2
 	return 1
@@ -76,13 +81,12 @@ f_stream() {
 # f_append PATH LINE UMASK: the file with one more line, by the same way.
 f_append() {
 	p_real "$1"
-	t=${R%/*}/.${R##*/}.pirun
-	f_begin "$R" "$t" "$3" keep keep || return
-	# awk ends the last line, where it has no end.
-	if { [ ! -s "$R" ] || awk 1 "$R" >>"$t"; } && printf '%s\n' "$2" >>"$t"; then f_finish "$t" "$R"; return; fi
-	rm -f "$t"
-	return 1
+	t=${R%/*}/.${R##*/}.pirun C=$2
+	f_new "$R" "$t" "$3" keep keep f_more && f_finish "$t" "$R"
 }
+
+# awk ends the last line, where it has no end.
+f_more() { { [ ! -s "$R" ] || awk 1 "$R"; } && printf '%s\n' "$C"; }
 
 # s_bring SERVICE STATE. What the scope starts at its end is not started twice.
 s_bring() {

@@ -155,3 +155,16 @@ fn a_rethrown_error_keeps_its_place() {
     let script = "let host = host(\"server\");\ntry {\n    host.query(\"missing\");\n} catch (e) {\n    throw e;\n}";
     assert_snapshot!(stage.error(script), @"rpi40: play.rhai:3:10: `missing` ended with code 1 (command)");
 }
+
+#[test]
+fn a_playbook_cannot_eat_the_memory_or_the_stack() {
+    assert_snapshot!(error("let s = \"x\"; loop { s += s; }"), @r#"
+    play.rhai:1:23: length of string too large (playbook)
+    "#);
+    assert_snapshot!(error("let a = [1]; loop { a += a; }"), @r#"
+    play.rhai:1:23: size of array/BLOB too large (playbook)
+    "#);
+    assert_snapshot!(error("fn f(n) { f(n + 1) } f(0);").lines().next().unwrap_or_default(), @r#"
+    play.rhai:1:22: functions call each other too deeply (playbook)
+    "#);
+}
