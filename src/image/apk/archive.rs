@@ -11,8 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha1::{Digest as _, Sha1};
 
 use super::checksum::Checksum;
 use super::data;
@@ -25,8 +24,6 @@ use crate::image::tree::Spool;
 
 /// Decoded bytes of the first two members. Scripts are a few kilobytes.
 const MAX_CONTROL: u64 = 16 << 20;
-/// Bytes that are read, and hashed, at a time.
-const CHUNK: usize = 256 << 10;
 
 /// A package that is what the index meant, with its files decoded.
 #[derive(Debug)]
@@ -76,8 +73,8 @@ impl ScriptKind {
 }
 
 impl Archive {
-    /// Reads the file of `package`, whose files go to `spool`. Needs memory for the larger of the file's control part
-    /// and 32 MiB of its data, whatever its size.
+    /// Reads the file of `package`, whose files go to `spool`. Needs 64 MiB of memory at the most for them, whatever
+    /// their size. Several may be read at a time.
     ///
     /// # Errors
     /// When the file is not the one that the index means, or holds what no package may: the error names package and
@@ -106,7 +103,7 @@ impl Archive {
                 package.size
             ));
         }
-        let mut source = BufReader::with_capacity(CHUNK, file);
+        let mut source = BufReader::new(file);
         if let Some(why) = gzip::why_not_gzip(source.fill_buf().map_err(unreadable)?) {
             return Err(why.into());
         }
@@ -157,19 +154,6 @@ fn read_control(
         return Err(format!("it says of itself that it is {}", info.package.full_name()));
     }
     Ok((info, scripts))
-}
-
-/// The SHA-256 of a part of a file.
-pub(super) fn sha256(file: &fs::File, mut begin: u64, end: u64) -> Result<[u8; 32], String> {
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
-    while begin < end {
-        let len = usize::try_from(end - begin).unwrap_or(CHUNK).min(CHUNK);
-        file.read_exact_at(&mut chunk[..len], begin).map_err(unreadable)?;
-        hash.update(&chunk[..len]);
-        begin += len as u64;
-    }
-    Ok(hash.finalize().into())
 }
 
 pub(super) fn unreadable(error: std::io::Error) -> String {
