@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod boot;
+pub mod cards;
 pub mod commands;
 pub mod control;
 pub mod facts;
@@ -56,6 +57,7 @@ pub const TOPICS: &[Topic] = &[
     transfers::TOPIC,
     kube::TOPIC,
     rootfs::TOPIC,
+    cards::TOPIC,
     params::TOPIC,
     secrets::TOPIC,
     output::TOPIC,

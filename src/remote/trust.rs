@@ -49,6 +49,11 @@ impl HostKeys {
         Ok(Self(text.lines().filter(of_host).map(str::to_owned).collect()))
     }
 
+    /// The one key of `name` that is known because we made it: algorithm and public key, separated by a space.
+    pub fn of(name: &str, public: &str) -> Self {
+        Self(vec![format!("{name} {public}")])
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -83,6 +83,19 @@ impl Ui {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
     }
 
+    /// Asks for a text, which is shown as it is typed. Gives it without its line end.
+    ///
+    /// # Errors
+    /// There is no terminal.
+    pub fn typed(&self, question: &str) -> io::Result<String> {
+        self.close();
+        let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        terminal.write_all(question.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(terminal).read_line(&mut answer)?;
+        Ok(answer.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
     /// Prints to stdout what the user asked to see, and nothing else: no redaction, and a line end only on a terminal.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::testing::{ATA, MMC, Machine, NVME, USB};
-use super::*;
+use super::super::testing::{ATA, MMC, Machine, NVME, USB};
+use crate::device::*;
 
 /// A card in a USB reader.
 fn card() -> Machine {
