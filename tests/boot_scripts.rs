@@ -232,6 +232,7 @@ fn what_is_the_nodes_own_is_made_once() -> Result<()> {
     assert_eq!(second.lines().take(2).collect::<Vec<_>>(), lines[..2]);
     assert_ne!(second.lines().nth(2), Some(lines[2]));
     node.sh("cd /data/etc/dropbear; dropbearkey -y -f dropbear_ed25519_host_key && [ $(stat -c %a dropbear_ed25519_host_key) = 600 ] && ! ls | grep new")?;
+    bound_directories_are_filled_and_shared(&node)?;
     // The image's defaults, where the data partition has nothing.
     node.sh(
         "mount -o remount,rw /; d=/usr/share/pirun/data; mkdir -p $d/root/.ssh $d/etc; chmod 700 $d/root/.ssh; \
@@ -260,5 +261,21 @@ fn the_watchdog_is_fed_from_the_beginning() -> Result<()> {
         "/sbin/watchdog -F -T 15 -t 5 /dev/null "
     );
     node.sh("rc-service pirun-watchdog stop && ! pidof watchdog")?;
+    Ok(())
+}
+
+fn bound_directories_are_filled_and_shared(node: &Node) -> Result<()> {
+    let service = include_str!("../stdlib/image/pirun-binds.initd");
+    node.sh("mount -o remount,rw /; mkdir -p /srv/shared /srv/plain; echo new > /srv/plain/file; mkdir -p /etc/pirun")?;
+    node.inside(|| Ok(std::fs::write("/etc/init.d/pirun-binds", service)?))?;
+    node.sh(
+        "chmod 755 /etc/init.d/pirun-binds; printf '/srv/shared rshared\\n/srv/plain\\n' > /etc/pirun/binds; \
+         mount -o remount,ro /; rc-service pirun-binds start",
+    )?;
+    let mounts = node.sh("grep ' /srv/' /proc/self/mountinfo; cat /data/srv/plain/file")?;
+    let lines: Vec<_> = mounts.lines().collect();
+    assert!(lines[0].contains(" /srv/shared ") && lines[0].contains(" shared:"), "{mounts}");
+    assert!(lines[1].contains(" /srv/plain ") && !lines[1].contains(" shared:"), "{mounts}");
+    assert_eq!(lines[2..], ["new"]);
     Ok(())
 }
