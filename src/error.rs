@@ -249,7 +249,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The text of an input/output error without Rust's "(os error 2)".
-fn plain_io(error: &std::io::Error) -> String {
+pub(crate) fn plain_io(error: &std::io::Error) -> String {
     let text = error.to_string();
     let plain = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = plain.chars();

@@ -8,6 +8,7 @@ pub mod apk;
 pub mod ext4;
 pub mod extract;
 pub mod fat32;
+pub mod fetch;
 pub mod install;
 pub mod mbr;
 pub mod output;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,12 +92,38 @@ impl Archive {
         })
     }
 
+    /// Tells whether the file is what the index means by `package`, without decoding its files.
+    ///
+    /// # Errors
+    /// When it is not, with the reason.
+    pub fn verify(file: &fs::File, package: &Package) -> Result<(), String> {
+        let size = file.metadata().map_err(unreadable)?.len();
+        let parts = Parts::read(file, size, package)?;
+        data::check(file, parts.data, &parts.info.data_hash)
+    }
+
     fn read(
         file: &fs::File,
         size: u64,
         package: &Package,
         spool: &Arc<Spool>,
     ) -> Result<Self, String> {
+        let Parts { info, scripts, data } = Parts::read(file, size, package)?;
+        let files = data::read(file, data, &info.data_hash, spool)?;
+        Ok(Self { info, scripts, files })
+    }
+}
+
+/// A package whose control part is what the index means, with its files still to be read.
+struct Parts {
+    info: PackageInfo,
+    scripts: BTreeMap<ScriptKind, Vec<u8>>,
+    /// Where in the file its files are.
+    data: Range<u64>,
+}
+
+impl Parts {
+    fn read(file: &fs::File, size: u64, package: &Package) -> Result<Self, String> {
         if size != package.size {
             return Err(format!(
                 "it has {size} bytes, and should have {}: the download was cut, or it is another file",
@@ -117,8 +144,7 @@ impl Archive {
             );
         }
         let (info, scripts) = read_control(&control, package)?;
-        let files = data::read(file, end..size, &info.data_hash, spool)?;
-        Ok(Self { info, scripts, files })
+        Ok(Self { info, scripts, data: end..size })
     }
 }
 

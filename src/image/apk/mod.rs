@@ -21,7 +21,7 @@ mod pkginfo;
 mod signature;
 mod solver;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod version;
 
 pub use archive::{Archive, ScriptKind};

@@ -13,14 +13,14 @@ use tar::EntryType;
 
 use super::{Checksum, Index, Keys, Package};
 
-pub(super) const KEY: &str = "test@example.org-1.rsa.pub";
+pub(crate) const KEY: &str = "test@example.org-1.rsa.pub";
 
 /// A key pair of this process.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     dir: tempfile::TempDir,
 }
 
-pub(super) static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
+pub(crate) static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
     let signer = Signer { dir: tempfile::tempdir().unwrap() };
     openssl(Command::new("openssl").args(["genrsa", "-out"]).arg(signer.path("key")).arg("2048"));
     openssl(
@@ -105,22 +105,22 @@ impl Signer {
 }
 
 /// Writes tars for tests, good ones and bad ones.
-pub(super) struct Tar(tar::Builder<Vec<u8>>);
+pub(crate) struct Tar(tar::Builder<Vec<u8>>);
 
 /// A tar with its end.
-pub(super) fn tar(fill: impl FnOnce(&mut Tar)) -> Vec<u8> {
+pub(crate) fn tar(fill: impl FnOnce(&mut Tar)) -> Vec<u8> {
     let mut archive = Tar(tar::Builder::new(Vec::new()));
     fill(&mut archive);
     archive.0.into_inner().unwrap()
 }
 
 /// Without the blocks that end an archive.
-pub(super) fn cut(mut archive: Vec<u8>) -> Vec<u8> {
+pub(crate) fn cut(mut archive: Vec<u8>) -> Vec<u8> {
     archive.truncate(archive.len() - 1024);
     archive
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -168,7 +168,7 @@ impl Tar {
 }
 
 /// Writes a package to a file of its own.
-pub(super) fn written(dir: &Path, package: &Package, bytes: &[u8]) -> std::path::PathBuf {
+pub(crate) fn written(dir: &Path, package: &Package, bytes: &[u8]) -> std::path::PathBuf {
     let path = dir.join(package.file_name());
     std::fs::write(&path, bytes).unwrap();
     path

@@ -1,0 +1,144 @@
+//! What was downloaded, kept under the hash of its content. Several builds may use and fill one cache at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::image::apk::Package;
+
+/// How often a build looks whether another one has finished with a file.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A directory of packages and indexes.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    dir: PathBuf,
+}
+
+/// The beginning of a download. Whoever has it may write it, and nobody else does.
+pub(super) struct Part {
+    pub file: File,
+    pub path: PathBuf,
+}
+
+impl Cache {
+    /// The user's: `$XDG_CACHE_HOME/pirun/apk`, or the same in `~/.cache`.
+    ///
+    /// # Errors
+    /// When there is neither, or it cannot be made.
+    pub fn open() -> Result<Self> {
+        let base = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+        let base = base.ok_or_else(|| {
+            Error::file("there is no place to keep downloaded packages")
+                .hint("Set XDG_CACHE_HOME to a directory, or HOME.")
+        })?;
+        Self::at(&base.join("pirun/apk"))
+    }
+
+    /// The cache in that directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn at(dir: &Path) -> Result<Self> {
+        let indexes = dir.join("index");
+        fs::create_dir_all(&indexes).map_err(|error| Error::io(&indexes, &error))?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// The package's file, if it is there.
+    pub fn package(&self, package: &Package) -> Option<PathBuf> {
+        let path = self.package_path(package);
+        let found = fs::metadata(&path).ok()?;
+        (found.len() == package.size).then_some(path)
+    }
+
+    fn package_path(&self, package: &Package) -> PathBuf {
+        let hash: String = package.checksum.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.dir.join(format!("{}.{hash}.apk", package.full_name()))
+    }
+
+    /// The beginning of the package's file, as far as it was downloaded before. Waits while somebody else is at it;
+    /// `None` if they have completed it.
+    pub(super) fn begin(&self, package: &Package, cancel: &Cancel) -> Result<Option<Part>> {
+        let path = self.package_path(package).with_extension("apk.part");
+        let io = |error: &std::io::Error| Error::io(&path, error);
+        loop {
+            if self.package(package).is_some() {
+                return Ok(None);
+            }
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(|error| io(&error))?;
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                        return Err(Error::cancelled());
+                    }
+                    Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+                    Err(TryLockError::Error(error)) => return Err(io(&error)),
+                }
+            }
+            // Whoever had the lock has perhaps completed the file and so given it another name.
+            let mine = file.metadata().map_err(|error| io(&error))?;
+            if fs::metadata(&path).is_ok_and(|found| found.ino() == mine.ino()) {
+                return Ok(Some(Part { file, path }));
+            }
+        }
+    }
+
+    /// Gives a complete and verified download its name.
+    pub(super) fn complete(&self, part: Part, package: &Package) -> Result<PathBuf> {
+        let path = self.package_path(package);
+        part.file.sync_all().map_err(|error| Error::io(&part.path, &error))?;
+        fs::rename(&part.path, &path).map_err(|error| Error::io(&path, &error))?;
+        sync_directory(&self.dir)?;
+        Ok(path)
+    }
+
+    /// The index that was last downloaded and trusted.
+    pub(super) fn index(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.index_path(name)).ok()
+    }
+
+    /// Keeps an index that is trusted.
+    pub(super) fn keep_index(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        replace(&self.index_path(name), bytes)
+    }
+
+    pub(super) fn index_path(&self, name: &str) -> PathBuf {
+        self.dir.join("index").join(name)
+    }
+}
+
+/// Writes a file in one step: after a crash there is the old content or the new.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let io = |error: std::io::Error| Error::io(path, &error);
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut temp = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)
+        .map_err(io)?;
+    temp.write_all(bytes).and_then(|()| temp.as_file().sync_all()).map_err(io)?;
+    temp.persist(path).map_err(|failed| io(failed.error))?;
+    sync_directory(dir)
+}
+
+fn sync_directory(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io(dir, &error))
+}
