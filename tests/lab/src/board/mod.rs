@@ -6,8 +6,12 @@
 //! `/boot/vmlinuz-rpi`: Debian's ([`Parts::kernel`]), as Alpine's for the Pi is in no package registry and QEMU lacks
 //! some of a Pi's hardware.
 //!
-//! QEMU emulates: about 20 CPU seconds from power-on to SSH, and 160 KB over the network in a CPU second. Nothing
-//! here waits for a number of seconds, but for a line on the serial line.
+//! An image of `build_image.rhai` boots here when a step of its own lays [`Parts::kernel`] out as `/boot/vmlinuz-rpi`; the line
+//! to wait for is `Starting dropbear`, which is complete when dropbear is up. Its network card is `eth0`, and there is DHCP.
+//! A whole Alpine with OpenRC costs about 50 CPU seconds to that line, [`MinimalCard`] about 9.
+//!
+//! The network moves about 160 KB in a CPU second. Nothing here waits for a number of seconds, but for a line on the
+//! serial line.
 
 mod boot_partition;
 mod boot_script;
