@@ -3,6 +3,7 @@
 //! Arrows point one way: `cli → script → bindings → {state, …} → {remote, vault, template, diff}`;
 //! everything may use `error`, and `ui` is reached through a handle.
 
+pub mod backup;
 pub mod bindings;
 pub mod cancel;
 pub mod child;

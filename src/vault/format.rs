@@ -11,7 +11,7 @@ use super::slot::Slot;
 use super::value::BLOCK;
 
 /// RFC 4648 section 5, without padding. The decoder refuses spellings that the encoder would not write.
-pub(super) const BASE64: base64::engine::GeneralPurpose = URL_SAFE_NO_PAD;
+pub(crate) const BASE64: base64::engine::GeneralPurpose = URL_SAFE_NO_PAD;
 
 const MAGIC: &str = "pirun-vault";
 const VERSION: &str = "1";

@@ -6,7 +6,7 @@
 
 pub mod ansible;
 mod credential;
-mod crypto;
+pub(crate) mod crypto;
 mod error;
 mod file;
 mod format;
@@ -32,6 +32,7 @@ pub mod yaml;
 pub use credential::{Credential, Password};
 pub use error::VaultError;
 pub use file::{VaultFile, read};
+pub(crate) use format::BASE64;
 pub use format::name_is_valid;
 pub use history::History;
 pub use kdf::{Kdf, Limits};

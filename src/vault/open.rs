@@ -119,6 +119,12 @@ impl OpenVault {
         &self.slot
     }
 
+    /// The vault without its secrets: for the header of a backup, which its password opens too.
+    pub fn ways_in(&self) -> Vault {
+        let (id, slots) = (self.document.id, self.document.slots.clone());
+        Vault { document: Document { id, slots, secrets: BTreeMap::new(), mac: [0; 32] } }
+    }
+
     pub fn slots(&self) -> &[Slot] {
         &self.document.slots
     }
