@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use pirun::image::apk::{Archive, Dependency, Index, Keys, Package};
 use pirun::image::extract::extract;
-use pirun::image::install::{Beyond, Installation, Wishes};
-use pirun::image::{Spool, Tree};
+use pirun::image::install::{Installation, Wishes};
+use pirun::image::{Alpine, Rootfs, Spool, Tree, UnknownScripts};
 use pirun_lab::{Apk, Arch, Mirror, default_world};
 
 const DATE: i64 = 1_800_000_000;
@@ -60,7 +60,8 @@ impl Plan {
             world: world.iter().map(|name| Dependency::parse(name).unwrap()).collect(),
             repositories: Vec::new(),
         };
-        let mut installation = Installation::new(&mut tree, &wishes, DATE, Beyond::Refuse).unwrap();
+        let mut installation =
+            Installation::new(&mut tree, &wishes, DATE, UnknownScripts::Refuse).unwrap();
         for (package, dir) in &self.0 {
             let path = dir.join(package.file_name());
             let archive = Archive::open(&path, package, &spool).unwrap();
@@ -235,4 +236,65 @@ fn a_foreign_root_is_what_apk_lays_out() {
         .collect();
     assert_eq!(differences, [""; 0]);
     assert!(notes.iter().any(|note| note.starts_with("No initramfs was made")), "{notes:?}");
+}
+
+/// With modules taken out, kmod finds what is left and what that needs, and no more.
+#[test]
+fn kmod_reads_the_indexes_of_pruned_modules() {
+    let (mirror, apk) = lab();
+    let world = ["alpine-base", "linux-virt"];
+    let dir = tempfile::tempdir().unwrap();
+    let [theirs, ours] = ["theirs", "ours"].map(|name| dir.path().join(name));
+    fs::create_dir(&theirs).unwrap();
+    fs::create_dir(&ours).unwrap();
+    let mut add = apk.with(&mirror, Arch::X86_64, &theirs);
+    let log = run(add.args(["add", "--no-scripts"]).args(world));
+    let (tree, _) = Plan::of(&mirror, Arch::X86_64, &log).install(&world, Arch::X86_64, dir.path());
+    let modules = tree.below("lib/modules").next().unwrap().0.to_owned();
+    let index = |tree: &Tree, name: &str| tree.read(&format!("{modules}/{name}")).unwrap().unwrap();
+
+    let mut root = Rootfs::new(DATE, Alpine::default());
+    root.tree = tree.clone();
+    let removed = root.prune_modules(&["ext4".into(), "virtio_net".into()]).unwrap();
+    assert!(removed > 100, "{removed}");
+    for name in ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin"] {
+        assert!(index(&root.tree, name).len() < index(&tree, name).len() / 2, "{name}");
+    }
+    extract(&root.tree, &ours).unwrap();
+
+    let release = modules.rsplit('/').next().unwrap();
+    let modprobe = |name: &str| {
+        // In the root that was just built: its own kmod, its own libraries.
+        let mut command = Command::new("chroot");
+        let command = command.arg(&ours).args(["/sbin/modprobe", "-S", release, "--show-depends"]);
+        command.arg(name).output().unwrap()
+    };
+    let found = String::from_utf8(modprobe("ext4").stdout).unwrap();
+    assert!(
+        found.contains("/kernel/fs/jbd2/jbd2.ko") && found.contains("/kernel/fs/ext4/ext4.ko"),
+        "{found}"
+    );
+    let by_alias = String::from_utf8(modprobe("fs-ext4").stdout).unwrap();
+    assert_eq!(found, by_alias);
+    assert!(!modprobe("btrfs").status.success());
+
+    // What depmod itself makes of the modules that are left is the same.
+    let run_depmod =
+        Command::new("chroot").arg(&ours).args(["/sbin/depmod", release]).output().unwrap();
+    assert!(run_depmod.status.success(), "{run_depmod:?}");
+    for name in [
+        "modules.dep.bin",
+        "modules.alias.bin",
+        "modules.symbols.bin",
+        "modules.dep",
+        "modules.alias",
+    ] {
+        let theirs = fs::read(ours.join(&modules).join(name)).unwrap();
+        assert!(
+            theirs == index(&root.tree, name),
+            "{name}: {} {}",
+            theirs.len(),
+            index(&root.tree, name).len()
+        );
+    }
 }

@@ -20,17 +20,7 @@ use self::layout::Layout;
 use self::scripts::{Outcome, Script, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::apk::{Archive, Package, ScriptKind};
-use crate::image::tree::Tree;
-
-/// What to do with a script that is beyond the interpreter, or fails in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Beyond {
-    /// The build fails.
-    #[default]
-    Refuse,
-    /// The script is left out, with a sentence about it.
-    Skip,
-}
+use crate::image::{Tree, UnknownScripts};
 
 /// Packages on their way into a tree.
 #[derive(Debug)]
@@ -39,7 +29,7 @@ pub struct Installation<'a> {
     wishes: &'a Wishes,
     /// Seconds since 1970: the time of all that is made here, and the latest that a file may have.
     date: i64,
-    beyond: Beyond,
+    unknown: UnknownScripts,
     layout: Layout,
     notes: Vec<String>,
 }
@@ -49,13 +39,18 @@ impl<'a> Installation<'a> {
     ///
     /// # Errors
     /// When it has.
-    pub fn new(tree: &'a mut Tree, wishes: &'a Wishes, date: i64, beyond: Beyond) -> Result<Self> {
+    pub fn new(
+        tree: &'a mut Tree,
+        wishes: &'a Wishes,
+        date: i64,
+        unknown: UnknownScripts,
+    ) -> Result<Self> {
         if database::exists(tree) {
             let message = "the image has its packages already";
             return Err(Error::new(ErrorKind::Image, message)
                 .hint("Name all packages in one call: one adds up what all of them need."));
         }
-        Ok(Self { tree, wishes, date, beyond, layout: Layout::default(), notes: Vec::new() })
+        Ok(Self { tree, wishes, date, unknown, layout: Layout::default(), notes: Vec::new() })
     }
 
     /// Installs a package, which the index describes as `package`; `tag` is that of its repository. Its pre-install
@@ -120,7 +115,7 @@ impl<'a> Installation<'a> {
     ) -> Result<()> {
         let script = Script { package, kind, text };
         // Taken only where it may be needed: it is a copy of all paths.
-        let before = (self.beyond != Beyond::Refuse).then(|| self.tree.clone());
+        let before = (self.unknown != UnknownScripts::Refuse).then(|| self.tree.clone());
         let target = Target { arch: &self.wishes.arch, date: self.date };
         let error = match scripts::interpret(self.tree, script, arguments, target) {
             Ok(Outcome::Done(notes)) => {

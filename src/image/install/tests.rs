@@ -77,13 +77,17 @@ impl Made {
     }
 }
 
-fn install_into(tree: &mut Tree, packages: &[Made], beyond: Beyond) -> Result<Vec<String>> {
+fn install_into(
+    tree: &mut Tree,
+    packages: &[Made],
+    unknown: UnknownScripts,
+) -> Result<Vec<String>> {
     let wishes = Wishes {
         arch: "aarch64".into(),
         world: vec![Dependency::on("zsh"), Dependency::parse("bash>=5").unwrap()],
         repositories: vec!["https://mirror.example/v3.23/main".into()],
     };
-    let mut installation = Installation::new(tree, &wishes, DATE, beyond)?;
+    let mut installation = Installation::new(tree, &wishes, DATE, unknown)?;
     for made in packages {
         installation.add(&made.package, &made.archive, None)?;
     }
@@ -92,7 +96,7 @@ fn install_into(tree: &mut Tree, packages: &[Made], beyond: Beyond) -> Result<Ve
 
 fn install(packages: &[Made]) -> Result<Tree> {
     let mut tree = Tree::new();
-    install_into(&mut tree, packages, Beyond::Refuse)?;
+    install_into(&mut tree, packages, UnknownScripts::Refuse)?;
     Ok(tree)
 }
 
@@ -158,7 +162,7 @@ fn the_database_is_written_as_apk_writes_it() {
     assert_eq!(read(&tree, "etc/apk/repositories"), "https://mirror.example/v3.23/main\n");
     assert_eq!(tree.get("lib/apk/db/lock").map(|lock| lock.mode), Some(0o600));
     assert_eq!(tree.get("usr/bin/b").unwrap().kind, Kind::Hard("usr/bin/a".into()));
-    let error = install_into(&mut tree.clone(), &[], Beyond::Refuse).unwrap_err();
+    let error = install_into(&mut tree.clone(), &[], UnknownScripts::Refuse).unwrap_err();
     assert_eq!(error.message(), "the image has its packages already");
 }
 
@@ -218,13 +222,13 @@ fn paths_follow_links_of_the_tree_and_never_go_through_files() {
     tree.insert("usr/lib", Entry::directory(0o755)).unwrap();
     tree.insert("lib", Entry::link("usr/lib")).unwrap();
     let package = || made("a", "").dir("lib", 0o755).file("lib/x", "1");
-    install_into(&mut tree, &[package()], Beyond::Refuse).unwrap();
+    install_into(&mut tree, &[package()], UnknownScripts::Refuse).unwrap();
     assert_eq!(read(&tree, "usr/lib/x"), "1");
     assert!(matches!(tree.get("lib").unwrap().kind, Kind::Link(_)));
     assert!(tree.get("usr/lib/apk/db/installed").is_some());
 
     let error = |tree: &mut Tree, package: Made| {
-        install_into(tree, &[package], Beyond::Refuse).unwrap_err().message().to_owned()
+        install_into(tree, &[package], UnknownScripts::Refuse).unwrap_err().message().to_owned()
     };
     let mut tree = Tree::new();
     tree.insert("lib", Entry::file(*b"", 0o644)).unwrap();
@@ -268,7 +272,7 @@ fn what_the_user_put_into_etc_stays() {
         .file("etc/own", "theirs")
         .file("etc/same", "same")
         .file("usr/x", "theirs");
-    let notes = install_into(&mut tree, &[package], Beyond::Refuse).unwrap();
+    let notes = install_into(&mut tree, &[package], UnknownScripts::Refuse).unwrap();
     assert_eq!(notes, ["/etc/own is not the package's, which lies beside it as /etc/own.apk-new."]);
     assert_eq!(read(&tree, "etc/own"), "mine");
     assert_eq!(read(&tree, "etc/own.apk-new"), "theirs");
@@ -305,7 +309,7 @@ fn a_script_that_is_beyond_pirun_can_be_left_out() {
     let message = "the post-install script of a-1.0-r0 does more than pirun can do by itself: line 4, `eval x`";
     assert_eq!(error.message(), message);
     let mut tree = Tree::new();
-    let notes = install_into(&mut tree, &[package()], Beyond::Skip).unwrap();
+    let notes = install_into(&mut tree, &[package()], UnknownScripts::Skip).unwrap();
     assert_eq!(notes, [format!("Left out: {message}.")]);
     // Nothing of it is done, not half of it.
     assert!(tree.get("half").is_none() && tree.get("usr").is_some());

@@ -6,6 +6,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::Rootfs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::install::triggers::modules;
 
 impl Rootfs {
     /// Removes all kernel modules but those whose path below `/lib/modules/VERSION/kernel/` or whose name matches one
@@ -33,13 +34,13 @@ impl Rootfs {
             todo.extend(needs.get(&path).into_iter().flatten().cloned());
             kept.insert(path);
         }
-        let modules: Vec<String> = self
+        let there: Vec<String> = self
             .tree
             .below(&dir)
             .filter(|(path, _)| path.contains(".ko"))
             .map(|(path, _)| path.to_owned())
             .collect();
-        let gone: Vec<&String> = modules
+        let gone: Vec<&String> = there
             .iter()
             .filter(|path| path.strip_prefix(&format!("{dir}/")).is_some_and(|p| !kept.contains(p)))
             .collect();
@@ -65,12 +66,14 @@ impl Rootfs {
         Ok(text.lines().filter_map(line).collect())
     }
 
-    /// The text indexes without the modules that are gone; the binary ones go, so that kmod reads the text ones.
+    /// The indexes without the modules that are gone: busybox reads the text ones, kmod the binary ones.
     fn rewrite_indexes(&mut self, dir: &str, kept: &BTreeSet<String>) -> Result<()> {
-        let names: BTreeSet<String> = kept.iter().map(|path| module_name(path)).collect();
+        let names: BTreeSet<String> = kept.iter().map(|path| modules::name(path)).collect();
+        let uncompressed: BTreeSet<String> = kept.iter().map(|path| plain(path)).collect();
         let keep_line = |file: &str, line: &str| match file {
             "modules.dep" => line.split(':').next().is_some_and(|path| kept.contains(path)),
-            "modules.order" => kept.contains(line.trim()),
+            // The order of the build, before modules were compressed.
+            "modules.order" => uncompressed.contains(line.trim()),
             // alias PATTERN MODULE, softdep MODULE …, and comments
             "modules.alias" | "modules.symbols" | "modules.devname" => {
                 let words: Vec<&str> = line.split_whitespace().collect();
@@ -99,10 +102,7 @@ impl Rootfs {
                     .collect()
             })?;
         }
-        for file in ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin"] {
-            self.tree.remove(&format!("{dir}/{file}"));
-        }
-        Ok(())
+        modules::retain(&mut self.tree, dir, kept, self.date)
     }
 }
 
@@ -123,12 +123,11 @@ fn matches(keep: &GlobSet, path: &str) -> bool {
     let below = path.strip_prefix("kernel/").unwrap_or(path);
     let dirs = below.match_indices('/').map(|(at, _)| &below[..at]);
     keep.is_match(below)
-        || keep.is_match(module_name(path))
+        || keep.is_match(modules::name(path))
         || dirs.into_iter().any(|dir| keep.is_match(dir))
 }
 
-/// `kernel/fs/ext4/ext4.ko.gz` is `ext4`; the kernel writes `-` as `_`.
-fn module_name(path: &str) -> String {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    file.split(".ko").next().unwrap_or(file).replace('-', "_")
+/// `kernel/fs/ext4/ext4.ko.gz` without its `.gz`.
+fn plain(path: &str) -> String {
+    path.split_once(".ko").map_or_else(|| path.to_owned(), |(stem, _)| format!("{stem}.ko"))
 }

@@ -148,7 +148,7 @@ fn with_modules() -> Rootfs {
     let dep = "kernel/fs/nfs/nfs.ko.gz: kernel/net/sunrpc/sunrpc.ko.gz\nkernel/net/sunrpc/sunrpc.ko.gz:\n\
                kernel/drivers/net/usb/lan78xx.ko.gz:\nkernel/sound/snd-bcm.ko.gz:\n";
     let alias = "# Aliases\nalias usb:v0424p7800* lan78xx\nalias of:bcm snd_bcm\n";
-    for (name, text) in [("modules.dep", dep), ("modules.alias", alias), ("modules.dep.bin", "x")] {
+    for (name, text) in [("modules.dep", dep), ("modules.alias", alias)] {
         root.tree.insert(&format!("{dir}/{name}"), Entry::file(text.as_bytes(), 0o644)).unwrap();
     }
     root
@@ -161,7 +161,7 @@ fn pruned_modules_leave_what_others_need_and_the_indexes_agree() {
     assert_eq!(root.prune_modules(&keep).unwrap(), 1);
     let left: Vec<&str> = root.tree.below("lib/modules").map(|(path, _)| path).collect();
     assert!(left.iter().any(|path| path.ends_with("sunrpc.ko.gz")));
-    assert!(!left.iter().any(|path| path.ends_with("snd-bcm.ko.gz") || path.ends_with(".bin")));
+    assert!(!left.iter().any(|path| path.ends_with("snd-bcm.ko.gz")));
     let alias = root.text("/lib/modules/6.12.1-rpi/modules.alias").unwrap().unwrap();
     assert_eq!(alias, "# Aliases\nalias usb:v0424p7800* lan78xx\n");
     assert_eq!(root.prune_modules(&keep).unwrap(), 0);

@@ -4,4 +4,5 @@
 pub mod busybox;
 pub mod certificates;
 pub mod fire;
+mod module_index;
 pub mod modules;
