@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -92,12 +92,7 @@ impl Site<'_> {
         self.vault(&["edit", "--vault-key-file", "key"])?;
         if with_ansible {
             self.ansible("ansible-vault", &["encrypt", "plain.yml", "--output", "whole.yml"])?;
-            let mut words =
-                vec!["encrypt_string".to_owned(), "--output".into(), "inline.yml".into()];
-            for (name, value) in values() {
-                words.extend(["--name".to_owned(), name, value]);
-            }
-            self.ansible("ansible-vault", &words)?;
+            self.encrypt_inline()?;
         }
         Ok(())
     }
@@ -120,6 +115,26 @@ impl Site<'_> {
         let mut command = Command::new(obtain::peer(program)?);
         command.args(words).args(["--vault-password-file", "password"]).current_dir(&self.dir);
         run(command.env("LANG", "C.UTF-8").env("HOME", &self.dir))
+    }
+
+    /// It writes several values to its output only.
+    fn encrypt_inline(&self) -> Result<()> {
+        let mut command = Command::new(obtain::peer("ansible-vault")?);
+        command.args(["encrypt_string", "--vault-password-file", "password"]);
+        for (name, _) in values() {
+            command.args(["--name", &name]);
+        }
+        // argparse wants all values in one place.
+        let status = command
+            .args(values().map(|(_, value)| value))
+            .current_dir(&self.dir)
+            .env("LANG", "C.UTF-8")
+            .env("HOME", &self.dir)
+            .stdout(fs::File::create(self.dir.join("inline.yml"))?)
+            .stderr(Stdio::null())
+            .status()?;
+        ensure!(status.success(), "ansible-vault encrypt_string: {status}");
+        Ok(())
     }
 
     fn pirun(&self, words: &[&str], values: bool) -> Result<Cost> {
