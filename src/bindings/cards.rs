@@ -142,7 +142,8 @@ fn write(
             personal.host_key = Some(new_key(run, host)?);
         }
         let card = Card { personal: personal.as_ref(), ..card };
-        card.write(&plan, run.cancel(), &mut progress(run, device, "write"))?;
+        card.write(&plan, run.cancel(), &mut progress(run, device, "write"))
+            .inspect_err(|error| tell_of_the_rest(run, error, device))?;
     }
     let known = personal.as_ref().and_then(|personal| personal.host_key.as_ref());
     let (change, keys) = introduce(run, options, known, change)?;
@@ -150,6 +151,14 @@ fn write(
         keys.remember(&run.places().project.join("known_hosts"), host)?;
     }
     Ok(change)
+}
+
+/// A cancelled run shows no error, but whoever stopped it must know what is left.
+fn tell_of_the_rest(run: &RunContext, error: &Error, device: &str) {
+    if error.kind() == ErrorKind::Cancelled {
+        let text = format!("{device} has no partition table now: write it again");
+        run.tell(Event::Warning { host: None, text });
+    }
 }
 
 /// Adds to `change` what becomes of the project's `known_hosts`, and gives the keys that are to be remembered.
@@ -191,7 +200,7 @@ fn confirm(run: &RunContext, plan: &Plan, options: &WriteCardOptions) -> Result<
     if same(&typed) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Cancelled, "not confirmed: nothing was written")
+    Err(Error::new(ErrorKind::Device, "not confirmed: nothing was written")
         .hint(format!("Type it as it stands there: {expected}.")))
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::buffer::is_zero;
 use super::write::table_end;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::mbr::Mbr;
+use crate::image::pack::{Codec, HEAD, MEMBER, Unpacking as Unpacker};
 
 /// Read at a time.
 const BLOCK: usize = 1 << 20;
@@ -20,8 +22,6 @@ const FIRST: usize = 4096;
 pub struct Image {
     path: PathBuf,
     packing: Packing,
-    /// Bytes of the file.
-    size: u64,
     /// What `FILE.sha256` beside it says.
     sha256: Option<String>,
 }
@@ -30,6 +30,8 @@ pub struct Image {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     Raw,
+    /// Of pirun's own: gzip or zstd, in members that can be unpacked one by one.
+    Members,
     Gzip,
     Zstd,
 }
@@ -39,7 +41,7 @@ impl Image {
     /// When there is no such file, or it is packed in a way that is not known.
     pub fn open(path: &Path) -> Result<Self> {
         let found = File::open(path).and_then(|mut file| {
-            let mut head = [0; 6];
+            let mut head = [0; HEAD];
             let mut filled = 0;
             while let read @ 1.. = file.read(&mut head[filled..])? {
                 filled += read;
@@ -66,16 +68,15 @@ impl Image {
                 .hint("Images may be packed with gzip or zstd, or not at all. Unpack it first.")
         })?;
         let sha256 = sums_beside(path)?;
-        Ok(Self { path: path.to_owned(), packing, size: metadata.len(), sha256 })
+        Ok(Self { path: path.to_owned(), packing, sha256 })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of the image itself where that is known without unpacking it.
-    pub fn unpacked_size(&self) -> Option<u64> {
-        (self.packing == Packing::Raw).then_some(self.size)
+    pub fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// The bytes of the image, from the beginning.
@@ -89,6 +90,7 @@ impl Image {
         let file = BufReader::with_capacity(BLOCK, file);
         let unpacked: Box<dyn Read + Send> = match self.packing {
             Packing::Raw => Box::new(file),
+            Packing::Members => Box::new(Members::new(file)?),
             Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
             Packing::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file);
@@ -182,6 +184,71 @@ impl Unpacking {
     }
 }
 
+/// An image of pirun's own, member by member. Most are zeros, and these are known by their looks.
+struct Members<R> {
+    packed: R,
+    unpacker: Unpacker,
+    member: Vec<u8>,
+    /// What the last member held, and how much of it was given out.
+    raw: Vec<u8>,
+    at: usize,
+    /// A packed member of zeros that was seen.
+    zeros: Option<Vec<u8>>,
+}
+
+impl<R: Read> Members<R> {
+    fn new(packed: R) -> Result<Self> {
+        let unpacker = Unpacker::new().map_err(|error| Error::bug(error.to_string()))?;
+        let (member, raw) = (Vec::new(), Vec::new());
+        Ok(Self { packed, unpacker, member, raw, at: 0, zeros: None })
+    }
+
+    /// Unpacks the next member; false at the end.
+    fn advance(&mut self) -> io::Result<bool> {
+        self.member.clear();
+        (&mut self.packed).take(HEAD as u64).read_to_end(&mut self.member)?;
+        if self.member.is_empty() {
+            return Ok(false);
+        }
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "not all of it is an image");
+        let (codec, note) = Codec::read_head(&self.member).ok_or_else(damaged)?;
+        let left = u64::from(note.packed).saturating_sub(self.member.len() as u64);
+        (&mut self.packed).take(left).read_to_end(&mut self.member)?;
+        if self.member.len() != note.packed as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at = 0;
+        // What stands before tells of free space, and may differ.
+        let from = if codec == Codec::Gzip { HEAD } else { HEAD - 8 };
+        let seen = |zeros: &Vec<u8>| {
+            zeros.len() == self.member.len() && zeros[from..] == self.member[from..]
+        };
+        if note.raw as usize == MEMBER && self.zeros.as_ref().is_some_and(seen) {
+            self.raw.clear();
+            self.raw.resize(MEMBER, 0);
+            return Ok(true);
+        }
+        self.raw = self.unpacker.unpack(&self.member)?;
+        if self.zeros.is_none() && self.raw.len() == MEMBER && is_zero(&self.raw) {
+            self.zeros = Some(self.member.clone());
+        }
+        Ok(true)
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.raw.len() && !self.advance()? {
+            return Ok(0);
+        }
+        let rest = &self.raw[self.at..];
+        let len = rest.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&rest[..len]);
+        self.at += len;
+        Ok(len)
+    }
+}
+
 /// The file as it is, hashed where somebody wrote down what should come out.
 struct Counted {
     file: File,
@@ -218,11 +285,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn packing(head: &[u8; 6]) -> std::result::Result<Packing, &'static str> {
+fn packing(head: &[u8; HEAD]) -> std::result::Result<Packing, &'static str> {
+    if Codec::read_head(head).is_some() {
+        return Ok(Packing::Members);
+    }
     match head {
         [0x1f, 0x8b, ..] => Ok(Packing::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Packing::Zstd),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Err("xz"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Packing::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err("xz"),
         [b'B', b'Z', b'h', ..] => Err("bzip2"),
         [b'P', b'K', 3, 4, ..] => Err("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Err("7-Zip"),

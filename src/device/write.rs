@@ -276,8 +276,7 @@ impl<'a> Writing<'a> {
     /// Stops where the user wants it, and before the end of the disk.
     fn check(&self, end: u64) -> Result<()> {
         if self.job.cancel.is_cancelled() {
-            return Err(Error::cancelled()
-                .hint(format!("{} has no partition table now: write it again.", self.job.name)));
+            return Err(Error::cancelled());
         }
         if end > self.job.size {
             let name = self.job.name;

@@ -12,11 +12,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::cancel::Cancel;
-use crate::device::*;
+use crate::device::{self, Allocation, Image, Job, Phase, Progress, Target, Writing};
 use crate::error::{Error, ErrorKind};
 use crate::image::ext4::{Ext4, Size};
 use crate::image::fat32::Fat32;
 use crate::image::mbr::{FAT32_LBA, LINUX, Mbr, Partition as Entry4};
+use crate::image::pack::{Codec, Packing};
 use crate::image::{Entry, Seed, Tree};
 
 const MIB: u64 = 1 << 20;
@@ -215,7 +216,20 @@ fn packed_images_come_out_the_same() {
     let plain = Scrap::new();
     write(&plain, &fixture().path).unwrap();
     let expected = std::fs::read(&plain.path).unwrap();
-    for bytes in [fixture().gzip(0).0, zstd::encode_all(&fixture().raw[..], 1).unwrap()] {
+    let ours = |codec| {
+        let mut packer = Packing::new(codec).unwrap();
+        let parts = fixture().raw.chunks(MIB as usize);
+        // What a member says of free space must not hide that it is zeros.
+        let packed = parts.zip(0..).map(|(part, free)| packer.pack(part, free).unwrap());
+        packed.collect::<Vec<_>>().concat()
+    };
+    let (gzip, zstd) = (ours(Codec::Gzip), ours(Codec::Zstd));
+    std::fs::write(&packed, &gzip).unwrap();
+    assert_eq!(Image::open(&packed).unwrap().packing(), device::Packing::Members);
+    std::fs::write(&packed, &gzip[..gzip.len() - 20]).unwrap();
+    assert!(write(&Scrap::new(), &packed).unwrap_err().message().ends_with("ends too early"));
+    let foreign = [fixture().gzip(0).0, zstd::encode_all(&fixture().raw[..], 1).unwrap()];
+    for bytes in foreign.into_iter().chain([gzip, zstd]) {
         std::fs::write(&packed, bytes).unwrap();
         let disk = Scrap::new();
         write(&disk, &packed).unwrap();

@@ -59,6 +59,8 @@ mod warm;
 
 pub use anyhow::{Error, Result};
 pub use board::{Board, BoardOptions, BootPartition, MinimalCard, MinimalRoot, Parts, boot_script};
+pub use cache::Cache;
+pub use fetch::debian_packages;
 pub use hub::{Hub, Wire};
 pub use lab::Lab;
 pub use mirror::{Apk, Arch, Fault, Mirror, MirrorServer, default_world};
