@@ -28,7 +28,7 @@ pub struct File {
     pub owner: String,
     /// May be empty.
     pub group: String,
-    /// The SHA-1 of a file's content, or of what a symbolic link says; none for the rest.
+    /// The SHA-1 of a file's content, or of what a symbolic link says; none for what has no content.
     pub sha1: Option<[u8; 20]>,
 }
 
@@ -139,7 +139,9 @@ impl<'a> Listing<'a> {
                         "it is a hard link to /{target}, which is no file in front of it"
                     ));
                 }
-                (Kind::Hard(target), known)
+                let first = self.files.iter().rfind(|file| file.path == target);
+                let sha1 = first.and_then(|file| file.sha1);
+                (Kind::Hard(target), sha1)
             }
             EntryType::Char => {
                 let (major, minor) = device()?;

@@ -55,6 +55,7 @@ fn reads_scripts_and_all_kinds_of_files() {
     assert_eq!(ping.sha1.unwrap()[..3], [1, 2, 3]);
     assert_eq!(ping.entry.xattrs["security.capability"], [1, 0, 0, 2]);
     assert_eq!(archive.files[3].entry.kind, Kind::Hard("usr/bin/ping".into()));
+    assert_eq!(archive.files[3].sha1, ping.sha1);
     let link = &archive.files[4];
     assert_eq!(link.entry.kind, Kind::Link("usr/bin".into()));
     assert_eq!(link.sha1.unwrap(), <[u8; 20]>::from(Sha1::digest("usr/bin")));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::graph::{NameId, Need, PackageId, Provider};
+use super::graph::{Need, PackageId, Provider};
+use super::reasons::list;
 use super::state::Solver;
 use crate::error::{Error, ErrorKind};
 use crate::suggest::did_you_mean;
@@ -13,7 +14,7 @@ const SHOWN: usize = 8;
 /// The error for wishes that led to `chosen`, which does not fit together.
 pub(super) fn explain(solver: &Solver<'_>, chosen: &[PackageId]) -> Error {
     let mut problems =
-        Problems { solver, told: BTreeSet::new(), messages: Vec::new(), hints: Vec::new() };
+        Problems { solver, chosen, told: BTreeSet::new(), messages: Vec::new(), hints: Vec::new() };
     for wish in &solver.graph.world {
         problems.look_at(None, wish);
     }
@@ -28,8 +29,9 @@ pub(super) fn explain(solver: &Solver<'_>, chosen: &[PackageId]) -> Error {
     problems.into_error()
 }
 
-struct Problems<'s, 'a> {
-    solver: &'s Solver<'a>,
+pub(super) struct Problems<'s, 'a> {
+    pub solver: &'s Solver<'a>,
+    pub chosen: &'s [PackageId],
     told: BTreeSet<String>,
     messages: Vec<String>,
     hints: Vec<String>,
@@ -46,10 +48,6 @@ impl<'a> Problems<'_, 'a> {
         if !self.hints.contains(&hint) {
             self.hints.push(hint);
         }
-    }
-
-    fn full_name(&self, package: PackageId) -> String {
-        self.solver.graph.package(package).package.full_name()
     }
 
     /// Tells why a need is not met, if it is not.
@@ -128,13 +126,6 @@ impl<'a> Problems<'_, 'a> {
         }
     }
 
-    /// A need of a package that nothing can meet any more.
-    fn unmet(&self, package: PackageId) -> Option<String> {
-        let needs = &self.solver.graph.package(package).depends;
-        let unmet = needs.iter().find(|need| !self.solver.can_be_met(package, need))?;
-        Some(unmet.dependency.to_string())
-    }
-
     /// Tells the reasons below a package that was given up.
     fn look_deeper(&mut self, package: PackageId) {
         if self.messages.len() > SHOWN
@@ -147,47 +138,6 @@ impl<'a> Problems<'_, 'a> {
                 self.look_at(Some(package), need);
             }
         }
-    }
-
-    /// Who speaks against a package: a chosen package, or the user.
-    fn conflict_of(&self, package: PackageId) -> Option<String> {
-        let graph = self.solver.graph;
-        let against = |need: &&Need<'a>, of: Option<PackageId>| {
-            let providers = &graph.name(need.name).providers;
-            providers.iter().any(|one| {
-                one.package == package && !Provider::satisfies(Some(one), graph, need, of)
-            })
-        };
-        if let Some(wish) = graph.world.iter().find(|wish| against(wish, None)) {
-            return Some(format!("your {}", wish.dependency));
-        }
-        let chosen = graph.packages().iter().filter(|node| {
-            let own = self.solver.chosen(node.name);
-            own.is_some_and(|own| std::ptr::eq(graph.package(own.package), *node))
-        });
-        for node in chosen {
-            let id = self.solver.chosen(node.name)?.package;
-            if let Some(need) = node.depends.iter().find(|need| against(need, Some(id))) {
-                return Some(format!(
-                    "{}, which needs {}",
-                    node.package.full_name(),
-                    need.dependency
-                ));
-            }
-            let rival = graph.names_of(package).find(|(name, version)| {
-                let theirs = graph.names_of(id).find(|(other, _)| other == name);
-                id != package
-                    && theirs.is_some_and(|(_, other)| version.is_some() || other.is_some())
-            });
-            if let Some((name, _)) = rival {
-                return Some(format!(
-                    "{}, which is {} too",
-                    node.package.full_name(),
-                    graph.name(name).text
-                ));
-            }
-        }
-        None
     }
 
     /// Tells of a chosen package that cannot be used here, that shares a name with another, or that no untagged repository
@@ -227,37 +177,6 @@ impl<'a> Problems<'_, 'a> {
         }
     }
 
-    /// " by a and b" for those who need a name.
-    fn needed_by(&self, id: NameId) -> String {
-        let graph = self.solver.graph;
-        let needs = |need: &&Need<'a>| need.name == id && !need.dependency.conflict;
-        if graph.world.iter().any(|wish| needs(&wish)) {
-            return " by you".into();
-        }
-        let by: Vec<String> = graph
-            .packages()
-            .iter()
-            .filter(|node| {
-                self.solver
-                    .chosen(node.name)
-                    .is_some_and(|own| std::ptr::eq(graph.package(own.package), *node))
-            })
-            .filter(|node| node.depends.iter().any(|need| needs(&need)))
-            .map(|node| node.package.full_name())
-            .collect();
-        if by.is_empty() { String::new() } else { format!(" by {}", list(&by)) }
-    }
-
-    /// A provider as it is found under a name.
-    fn described(&self, id: NameId, provider: &Provider<'a>) -> String {
-        let node = self.solver.graph.package(provider.package);
-        match provider.version {
-            _ if node.name == id => node.package.full_name(),
-            Some(version) => format!("{version} of {}", node.package.full_name()),
-            None => format!("{} without a version", node.package.full_name()),
-        }
-    }
-
     fn into_error(self) -> Error {
         let Self { mut messages, hints, .. } = self;
         if messages.is_empty() {
@@ -271,15 +190,5 @@ impl<'a> Problems<'_, 'a> {
         }
         let error = Error::new(ErrorKind::Image, first).detail(messages.join("\n"));
         hints.into_iter().fold(error, Error::hint)
-    }
-}
-
-/// `a, b and c`, and no more than five.
-fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] if first.len() < 5 => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} others", items[..4].join(", "), items.len() - 4),
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! That must be so: the node's own `apk` completes and checks what an image has. So the rules are those of `apk` 3.0,
 //! down to the order in which names are looked at. It never takes a decision back. It deduces as much as it can
-//! ([`propagate`]): what must be installed, and what cannot be any more. Then it decides for one name ([`choose`]), the
-//! one that leaves the least to chance, and deduces again. [`order`] sorts what was chosen, and finds out whether it
-//! fits together; [`explain`] says why it does not.
+//! ([`propagate`], [`deduce`], [`trigger`]): what must be installed, and what cannot be any more. Then it decides for
+//! one name ([`choose`]), the one that leaves the least to chance, and deduces again. [`order`] sorts what was chosen,
+//! and finds out whether it fits together; [`explain`] says why it does not.
 //!
 //! Source of the rules: apk-tools 3.0.6, `src/solver.c` and `src/database.c`, read for what they do.
 
 mod choose;
+mod deduce;
 mod discover;
 mod explain;
 mod graph;
@@ -16,9 +17,11 @@ mod hash_order;
 mod order;
 mod propagate;
 mod queue;
+mod reasons;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trigger;
 
 use std::sync::Arc;
 
