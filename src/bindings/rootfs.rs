@@ -159,6 +159,21 @@ pub mod api {
         Ok(RootHandle::new(&run, Rootfs::new(0, alpine)))
     }
 
+    /// Names packages of the image. They are chosen together and laid out when the first other verb comes, so name all of
+    /// them before. `name=1.2-r0`, `name>1.2` and `!name` work as in /etc/apk/world.
+    ///
+    /// ```rhai,parse
+    /// root.packages(["k3s", "nfs-utils"]);
+    /// ```
+    #[rhai_fn(pure, return_raw)]
+    pub fn packages(
+        ctx: NativeCallContext,
+        root: &mut RootHandle,
+        names: Dynamic,
+    ) -> ScriptResult<()> {
+        strings("the packages' names", names).and_then(|names| root.want(names)).or_raise(&ctx)
+    }
+
     /// Lays out a file with this content, mode and owner. Symbolic links are followed, so that what is linked to
     /// `/data` goes to the data partition.
     ///

@@ -75,6 +75,13 @@ impl UnknownScripts {
 }
 
 impl Alpine {
+    /// Where the node's own `apk` looks, one line a repository: the first mirror's.
+    pub fn repository_urls(&self) -> Vec<String> {
+        let mirror = self.mirrors.first().map_or(MIRROR, String::as_str).trim_end_matches('/');
+        let url = |repository| format!("{mirror}/{}/{repository}", self.branch);
+        self.repositories.iter().map(url).collect()
+    }
+
     /// Checks what would otherwise become part of a URL or a path.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The root file system of an image that a playbook holds in its hand.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rhai::NativeCallContext;
@@ -9,7 +10,9 @@ use super::context::{RunContext, lock};
 use super::convert::{OrRaise, ScriptResult};
 use crate::error::{Error, Result};
 use crate::image::Rootfs;
-use crate::state::Change;
+use crate::image::fetch::{Cache, Lock, Progress};
+use crate::image::rootfs::{Delivered, Supply, installed_already};
+use crate::state::{Aspect, Change};
 use crate::ui::Event;
 
 /// How output names it where a host's name stands.
@@ -20,11 +23,81 @@ const LABEL: &str = "image";
 pub struct RootHandle {
     run: Arc<RunContext>,
     root: Arc<Mutex<Option<Rootfs>>>,
+    wants: Arc<Mutex<Wants>>,
+}
+
+/// The packages that the playbook has named: they are chosen together, when the first other verb comes.
+enum Wants {
+    Named(Vec<String>),
+    Installed,
 }
 
 impl RootHandle {
     pub fn new(run: &Arc<RunContext>, root: Rootfs) -> Self {
-        Self { run: run.clone(), root: Arc::new(Mutex::new(Some(root))) }
+        Self {
+            run: run.clone(),
+            root: Arc::new(Mutex::new(Some(root))),
+            wants: Arc::new(Mutex::new(Wants::Named(Vec::new()))),
+        }
+    }
+
+    /// Adds to the packages that will be installed.
+    ///
+    /// # Errors
+    /// When they are installed already.
+    pub fn want(&self, names: Vec<String>) -> Result<()> {
+        match &mut *lock(&self.wants) {
+            Wants::Named(wants) => {
+                wants.extend(names);
+                Ok(())
+            }
+            Wants::Installed => Err(installed_already()),
+        }
+    }
+
+    /// Installs what was named, if that is not done yet.
+    fn install(&self, root: &mut Rootfs) -> Result<()> {
+        let Wants::Named(wants) = std::mem::replace(&mut *lock(&self.wants), Wants::Installed)
+        else {
+            return Ok(());
+        };
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let run = &self.run;
+        let mut progress = |Progress { done, total }| {
+            run.tell(Event::Progress {
+                host: None,
+                label: "packages".to_owned(),
+                done,
+                total: Some(total),
+            });
+        };
+        let mut supply =
+            Supply { cache: Cache::open()?, cancel: run.cancel().clone(), progress: &mut progress };
+        let Delivered { lock, notes } = root.install(&wants, &mut supply)?;
+        for text in notes {
+            run.remark(format!("{LABEL}: {text}"));
+        }
+        self.keep(&root.alpine.lock, &lock)
+    }
+
+    /// Writes the lock file and says what is new in it.
+    fn keep(&self, path: &Path, lock: &Lock) -> Result<()> {
+        let before = std::fs::read_to_string(path).unwrap_or_default();
+        let after = lock.print();
+        if before == after {
+            return Ok(());
+        }
+        if !self.run.options().dry_run {
+            lock.write(path)?;
+        }
+        let name = path.strip_prefix(&self.run.places().project).unwrap_or(path);
+        let change = Change::of("file", name.display().to_string());
+        let change = if before.is_empty() { change.with(Aspect::Created) } else { change };
+        let change = change.with(Aspect::Text { before, after });
+        self.run.tell(Event::Change { host: LABEL.to_owned(), change });
+        Ok(())
     }
 
     pub fn run(&self) -> &Arc<RunContext> {
@@ -57,11 +130,15 @@ impl RootHandle {
 
     fn with<T>(&self, work: impl FnOnce(&mut Rootfs) -> Result<T>) -> Result<T> {
         self.run.check_cancelled()?;
-        work(self.lock().as_mut().ok_or_else(used_up)?)
+        let mut root = self.lock();
+        let root = root.as_mut().ok_or_else(used_up)?;
+        self.install(root)?;
+        work(root)
     }
 
     /// The root itself, for the image that is made of it. The handle is of no use any more.
     pub fn finish(&self) -> Result<Rootfs> {
+        self.with(|_| Ok(()))?;
         self.lock().take().ok_or_else(used_up)
     }
 

@@ -11,14 +11,19 @@ mod files;
 mod glob;
 mod modules;
 mod owner;
+mod packages;
 mod services;
 
-pub use data::Bind;
+pub use data::{Bind, Parts};
+pub use packages::{Delivered, Supply, installed_already};
+
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Converged;
 use crate::state::{Change, Wanted};
 
+use super::apk::Package;
 use super::{Alpine, Entry, Kind, Tree};
 
 /// Where the boot partition is mounted on the node.
@@ -34,6 +39,8 @@ pub struct Rootfs {
     pub date: i64,
     /// Where packages come from.
     pub alpine: Alpine,
+    /// What was installed, in its order.
+    pub packages: Vec<Arc<Package>>,
     binds: Vec<Bind>,
 }
 

@@ -13,7 +13,8 @@ use rustix::mount::{
 
 use crate::blockdev::{Disk, shut_down_ext4, wait_unused};
 use crate::bootloader;
-use crate::card_image::{PARTITIONS, in_memory, path_of};
+use crate::card_image::{PARTITIONS, in_memory, path_of, with_ext4_boot};
+use crate::mbr::Partition;
 use crate::medium::{Kernel, Medium};
 use crate::namespaces::{New, in_thread, unshare};
 use crate::uboot_env::ByteOrder;
@@ -33,8 +34,22 @@ pub struct Card {
 impl Card {
     /// A new card with the content of `template`; `dir` is the node's own place on the hub's disks.
     pub fn create(template: &Path, dir: &Path, order: ByteOrder) -> Result<Self> {
-        let image = in_memory(template)?;
-        let disk = Disk::attach(&image, &PARTITIONS)?;
+        Self::insert(in_memory(template)?, &PARTITIONS, dir, order)
+    }
+
+    /// A new card with the content of a card image of pirun's, but for the boot partition, which is empty.
+    pub fn of_image(image: &Path, dir: &Path, order: ByteOrder) -> Result<Self> {
+        let (image, partitions) = with_ext4_boot(image)?;
+        Self::insert(image, &partitions, dir, order)
+    }
+
+    fn insert(
+        image: OwnedFd,
+        partitions: &[Partition; 4],
+        dir: &Path,
+        order: ByteOrder,
+    ) -> Result<Self> {
+        let disk = Disk::attach(&image, partitions)?;
         fs::create_dir(dir.join("card"))?;
         let card = Self { image, disk, dir: dir.to_owned(), order };
         for (name, number) in card.devices() {

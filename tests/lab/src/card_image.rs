@@ -99,6 +99,24 @@ pub fn in_memory(template: &Path) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// A card in memory with the content of a card image of pirun's, and its partitions. The boot partition is made anew, as
+/// ext4: not every kernel has FAT.
+pub fn with_ext4_boot(image: &Path) -> Result<(OwnedFd, [Partition; 4])> {
+    let card = File::from(in_memory(image)?);
+    let mut record = [0; 512];
+    card.read_exact_at(&mut record, 0)?;
+    let partition = |number| {
+        mbr::partition(&record, number)
+            .with_context(|| format!("{} has no partition {}", image.display(), number + 1))
+    };
+    let partitions = [partition(0)?, partition(1)?, partition(2)?, partition(3)?];
+    let scratch = tempfile::tempdir()?;
+    let boot = scratch.path().join("boot.ext4");
+    make_ext4(&boot, partitions[0].length, "BOOT", None)?;
+    copy_sparse(&File::open(&boot)?, &card, partitions[0].start)?;
+    Ok((card.into(), partitions))
+}
+
 /// Copies what is not a hole in `from` to the same place behind `offset` in `to`.
 pub fn copy_sparse(mut from: &File, mut to: &File, offset: u64) -> Result<()> {
     let mut at = 0;

@@ -79,14 +79,18 @@ impl Places {
     }
 }
 
-/// Writes a new ed25519 host key to `file`; its public half as `ssh-ed25519 AAAA…`.
+/// The public half, as `ssh-ed25519 AAAA…`, of the host key in `file`, which is made if it is missing.
 pub fn make_host_key(root: &Path, file: &Path) -> Result<String> {
+    let action: &[&str] = if file.exists() { &["-y", "-f"] } else { &["-t", "ed25519", "-f"] };
+    if let Some(dir) = file.parent() {
+        fs::create_dir_all(dir)?;
+    }
     let printed = output(
         Command::new(root.join(MACHINE.loader_dir).join(MACHINE.loader))
             .arg("--library-path")
             .arg(root.join(MACHINE.library_dir))
             .arg(root.join("usr/bin/dropbearkey"))
-            .args(["-t", "ed25519", "-f"])
+            .args(action)
             .arg(file),
     )?;
     let key = printed

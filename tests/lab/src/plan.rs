@@ -107,6 +107,17 @@ impl<'a> NodePlan<'a> {
         })
     }
 
+    /// Starts it with an SD card that has the content of a card image (not compressed) that pirun built for this
+    /// machine's architecture; it answers SSH when this returns. Its boot partition is empty and holds ext4, which the
+    /// image's `/etc/fstab` has to say. An address, the lab's keys, and a host key if there is none, go to `/data`.
+    pub fn card_of(self, image: &Path) -> Result<Node> {
+        self.start(|dir, address| {
+            let card = Card::of_image(image, dir, self.order)?;
+            let host_key = card.with_data(|data| self.connect(data, address))?;
+            Ok((Box::new(card), host_key))
+        })
+    }
+
     fn start(
         &self,
         medium: impl FnOnce(&Path, Ipv4Addr) -> Result<Furnished> + Send,
@@ -142,6 +153,12 @@ impl<'a> NodePlan<'a> {
     fn furnish(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
         let userland = &self.lab.userland;
         tree::copy(&userland.data(), data)?;
+        self.connect(data, address)
+    }
+
+    /// Lets the node be found on the network, and logged in to; its host key's public half.
+    fn connect(&self, data: &Path, address: Ipv4Addr) -> Result<String> {
+        let userland = &self.lab.userland;
         tree::write(&data.join("etc/hostname"), format!("{}\n", self.name), 0o644)?;
         tree::write(&data.join("etc/network/interfaces"), interfaces(address), 0o644)?;
         if self.authorized {
