@@ -10,8 +10,8 @@ use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::apk::{Archive, Dependency, Index, Keys, Package, Repository, solve};
 use crate::image::fetch::{Cache, Chosen, Fetcher, Lock, Progress};
-use crate::image::install::{Beyond, Installation, Wishes};
-use crate::image::{Alpine, Spool, UnknownScripts};
+use crate::image::install::{Installation, Wishes};
+use crate::image::{Alpine, Spool};
 
 /// What is needed beside the [`Alpine`] to get at its packages.
 pub struct Supply<'a> {
@@ -62,11 +62,8 @@ impl Rootfs {
             world,
             repositories: self.alpine.repository_urls(),
         };
-        let beyond = match self.alpine.scripts {
-            UnknownScripts::Skip => Beyond::Skip,
-            _ => Beyond::Refuse,
-        };
-        let mut installation = Installation::new(&mut self.tree, &wishes, self.date, beyond)?;
+        let mut installation =
+            Installation::new(&mut self.tree, &wishes, self.date, self.alpine.scripts)?;
         let mut packages = Vec::with_capacity(order.len());
         for selected in order {
             let name = &selected.package.name;
