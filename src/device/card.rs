@@ -166,7 +166,7 @@ impl Card<'_> {
         if let Some(data) = plan.data {
             let volume = match ext4::read(&captured.volume) {
                 Ok(tree) => self.data_volume(plan, tree, data.bytes())?,
-                Err(error) if self.personal.is_some() => return Err(error),
+                Err(error) if self.personal.is_some() => return Err(foreign(&error)),
                 // It is somebody else's: as it is, where it was.
                 Err(_) => {
                     table = plan.own.clone();
@@ -214,6 +214,12 @@ impl Plan {
             format!("Everything on {path} will be lost:\n{}Type `{title}` to go on: ", self.now);
         (question, title)
     }
+}
+
+fn foreign(error: &Error) -> Error {
+    let message = format!("the image's data partition cannot be made that of one host: {error}");
+    Error::new(ErrorKind::Image, message)
+        .hint("Images of `pirun build_image.rhai` can. This one can be written without `--personalize`.")
 }
 
 /// As large as the card allows; cards end somewhere, partitions at a whole MiB.
