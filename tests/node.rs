@@ -122,6 +122,8 @@ fn verbs_change_a_node_once() {
                 file("/data/a/b/c.txt", "one\ntwo's\n").bring(node)?,
                 Line { path: "/data/a/b/c.txt".into(), line: "three".into(), ..Line::default() }
                     .bring(node)?,
+                Line { path: "/data/a/b/new".into(), line: "one".into(), ..Line::default() }
+                    .bring(node)?,
                 node.bring(&service)?,
             ];
             start_writable(node, "/", &["rpcbind".to_owned()])?;

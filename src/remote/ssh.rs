@@ -130,8 +130,9 @@ impl SshRemote {
         let (mount, link) = mount.split_once('\n').unwrap_or((mount, ""));
         let (mode, mount) = mount.split_once(' ').unwrap_or(("rw", "/"));
         if output.code != 0 {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(refusal(&text, Some(mount)).with_code(output.code));
+            let text = String::from_utf8_lossy(&output.stderr);
+            let (text, mount) = without_mount(&text);
+            return Err(refusal(text, mount).with_code(output.code));
         }
         Ok(Converged {
             found: found.to_owned(),
@@ -306,6 +307,16 @@ async fn start_shell(
     };
     let library = if writes { library::writing() } else { library::looking() };
     Ok((child, Shell::new(stdin, stdout, stderr, token()?, &library)))
+}
+
+/// What a failed change said, and the mount that its last line names.
+fn without_mount(text: &str) -> (&str, Option<&str>) {
+    let text = text.trim_end();
+    let (rest, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    match last.strip_prefix("pirun-mount ") {
+        Some(mount) => (rest, Some(mount)),
+        None => (text, None),
+    }
 }
 
 /// Whether `text` begins with `word`, and what comes behind it.

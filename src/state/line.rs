@@ -138,7 +138,10 @@ impl Wanted for Line {
         }
         let before = String::from_utf8_lossy(&seen.shown).into_owned();
         let after = self.edit(&before);
-        let change = if seen.found == "absent" { change.with(Aspect::Created) } else { change };
+        let change = match &*seen.found {
+            "absent" => change.with(Aspect::Created).remark(Attributes::default().remark(0o644)),
+            _ => change,
+        };
         Ok(change.with(Aspect::Text { before, after }))
     }
 }

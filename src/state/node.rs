@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Change, sha256};
 use crate::error::Result;
-use crate::remote::quote::sh_words;
 use crate::remote::{Converge, Converged, Output, Query, Remote, Run, Scope};
 
 /// One wanted thing: how to look and put right, and how to tell what differed.
@@ -83,11 +82,10 @@ impl Node {
         if names.is_empty() || self.is_dry() {
             return Ok(());
         }
-        let script = format!(
-            "cd \"$H/pending\" 2>/dev/null || exit 0; rm -f {}; cd ..; rmdir pending 2>/dev/null; :",
-            sh_words(&names)
-        );
-        self.remote.run(&Run { script, ..Run::default() }).map(drop)
+        let names = names.iter().map(|name| format!("\"$H/pending/{name}\"")).collect::<Vec<_>>();
+        let apply = format!("rm -f {}", names.join(" "));
+        let (probe, wanted) = (":".into(), "cleared".into());
+        self.remote.converge(&Converge { probe, wanted, apply, ..Converge::default() }).map(drop)
     }
 
     pub fn remote(&self) -> &Arc<dyn Remote> {

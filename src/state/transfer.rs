@@ -104,9 +104,9 @@ impl Upload<'_> {
     fn change(&self, found: &Found, same: bool) -> Change {
         let mut change = Change { key: self.key(), ..Change::of("upload", self.remote) };
         let Some(before) = found.size else {
-            return change
-                .with(Aspect::Created)
-                .with(Aspect::Binary { before: 0, after: self.size });
+            let content = Aspect::Binary { before: 0, after: self.size };
+            let remark = self.attributes.remark(0o644);
+            return change.with(Aspect::Created).with(content).remark(remark);
         };
         if !same {
             change = change.with(Aspect::Binary { before, after: self.size });

@@ -110,7 +110,7 @@ if [ -d /data ]; then H=/data/pirun; else H=/var/lib/pirun; fi
 # What a run that was cut has left. MARK: a writable mount; DUE: handlers.
 MARK= DUE=
 [ ! -d "$H/writable" ] || MARK=marked-
-[ ! -d "$H/pending" ] || DUE=due-
+for f in "$H"/pending/*; do [ ! -e "$f" ] || DUE=due-; done
 
 # Compares, and shows what a diff needs. S: state, W: wanted, D: show; R: the path, if there is one.
 p_look() {
@@ -120,7 +120,7 @@ p_look() {
 	[ "$G" != "$W" ] || { printf 'same\n%s\036%s\036' "$G" "$DUE$MARK"; return 0; }
 	[ -z "$P" ] || { p_real "$P"; p_links "$P"; }
 	M=/ MO=rw
-	[ -z "$R" ] || p_mount "$R"
+	[ -z "$R" ] || [ -n "$LATER" ] || p_mount "$R"
 	printf 'differs\n%s\036%s%s %s\n%s\036' "$G" "$DUE$MARK" "$MO" "$M" "$L"
 	D
 }

@@ -2,11 +2,22 @@
 
 # Compares and puts right, in one go. A: apply.
 p_converge() {
-	p_look || return
-	MARKED=
+	# The shell reads the table of mounts byte by byte: only a failure needs it.
+	LATER=1
+	p_look
+	e=$? LATER= MARKED=
+	[ $e = 0 ] || return $e
 	[ -z "$L" ] || { echo "foreign link $L" >&2; return 1; }
-	[ "$G" = "$W" ] || p_write A >&2 || return
+	[ "$G" = "$W" ] || p_write A >&2 || { p_failed $?; return; }
 	[ -z "$MARKED" ] || sync "$MARKED"
+}
+
+# Says which mount a change has failed on.
+p_failed() {
+	p_real "$P"
+	p_mount "$R"
+	echo "pirun-mount $M" >&2
+	return $1
 }
 
 # Runs $1; a writable scope that is not open yet is opened first.
