@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use pirun::image::apk::{Archive, Dependency, Index, Keys, Package};
+use pirun::image::apk::{Archive, Dependency, Index, Keys, Package, ScriptKind};
 use pirun::image::extract::extract;
 use pirun::image::install::{Installation, Wishes};
 use pirun::image::{Alpine, Rootfs, Spool, Tree, UnknownScripts};
@@ -297,4 +297,53 @@ fn kmod_reads_the_indexes_of_pruned_modules() {
             index(&root.tree, name).len()
         );
     }
+}
+
+/// A script that is beyond the interpreter, in the middle of an installation, on the machine's own architecture.
+#[test]
+fn a_script_can_be_run_in_a_namespace() {
+    let (mirror, apk) = lab();
+    let world = ["alpine-base"];
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = dir.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    let mut add = apk.with(&mirror, Arch::X86_64, &theirs);
+    let log = run(add.args(["add", "--no-scripts"]).args(world));
+    let mut plan = Plan::of(&mirror, Arch::X86_64, &log);
+    let spool = Spool::create_in(dir.path()).unwrap();
+    let (package, place) = plan.0.pop().unwrap();
+    let archive = |script: &str| {
+        let path = place.join(package.file_name());
+        let mut archive = Archive::open(&path, &package, &spool).unwrap();
+        archive.scripts.insert(ScriptKind::PostInstall, script.as_bytes().to_vec());
+        archive
+    };
+    let mut package = (*package).clone();
+    package.installed_size = 1;
+    let install = |arch: Arch, script: &str| {
+        let wishes = Wishes { arch: arch.name().into(), ..Wishes::default() };
+        let mut tree = Tree::new();
+        let mut installation =
+            Installation::new(&mut tree, &wishes, DATE, UnknownScripts::Run).unwrap();
+        for (package, dir) in &plan.0 {
+            let path = dir.join(package.file_name());
+            let archive = Archive::open(&path, package, &spool).unwrap();
+            installation.add(package, &archive, None).unwrap();
+        }
+        installation.add(&package, &archive(script), None)?;
+        let notes = installation.finish()?;
+        Ok::<_, pirun::error::Error>((tree, notes))
+    };
+    let script = "#!/bin/sh\nset -e\necho \"$1 $(awk 'BEGIN { print 6 * 7 }') $(cat /dev/null)\" > /made\nrm /etc/motd\n";
+    let (tree, notes) = install(Arch::X86_64, script).unwrap();
+    let name = package.full_name();
+    assert_eq!(notes, [format!("Was run: the post-install script of {name}.")]);
+    let made = String::from_utf8(tree.read("made").unwrap().unwrap()).unwrap();
+    assert_eq!(made, format!("{} 42 \n", package.version));
+    assert!(tree.get("etc/motd").is_none());
+    assert!(tree.get("lib/apk/db/installed").is_some() && tree.get(".pirun-script").is_none());
+
+    let error = install(Arch::X86_64, "#!/bin/sh\nawk 'BEGIN { exit 3 }'\n").unwrap_err();
+    let message = format!("the post-install script of {name} was run and failed: exit status: 3");
+    assert_eq!(error.message(), message);
 }

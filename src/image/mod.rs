@@ -5,6 +5,7 @@
 
 pub mod alpine;
 pub mod apk;
+mod collect;
 pub mod ext4;
 pub mod extract;
 pub mod fat32;

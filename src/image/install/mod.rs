@@ -130,7 +130,12 @@ impl<'a> Installation<'a> {
         };
         let Some(before) = before else { return Err(error) };
         *self.tree = before;
-        self.notes.push(format!("Left out: {}.", error.message()));
+        if self.unknown == UnknownScripts::Run {
+            scripts::run(self.tree, script, arguments, target)?;
+            self.notes.push(format!("Was run: {script}."));
+        } else {
+            self.notes.push(format!("Left out: {}.", error.message()));
+        }
         Ok(())
     }
 }
