@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod bindings;
+pub mod calendar;
 pub mod cancel;
 pub mod child;
 pub mod cli;

@@ -5,16 +5,20 @@
 
 pub mod alpine;
 pub mod apk;
+pub mod assemble;
 mod collect;
 pub mod ext4;
 pub mod extract;
 pub mod fat32;
 pub mod fetch;
 pub mod install;
+pub mod layout;
+pub mod manifest;
 pub mod mbr;
 pub mod output;
 pub mod pack;
 pub mod rootfs;
+pub mod sbom;
 pub mod seed;
 pub mod sign;
 pub mod tree;
