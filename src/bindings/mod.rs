@@ -15,6 +15,7 @@ pub mod control;
 pub mod facts;
 pub mod files;
 pub mod hosts;
+pub mod images;
 pub mod kube;
 pub mod local;
 pub mod output;
@@ -57,6 +58,7 @@ pub const TOPICS: &[Topic] = &[
     transfers::TOPIC,
     kube::TOPIC,
     rootfs::TOPIC,
+    images::TOPIC,
     cards::TOPIC,
     params::TOPIC,
     secrets::TOPIC,

@@ -140,7 +140,7 @@ fn strings(what: &str, value: Dynamic) -> Result<Vec<String>> {
 #[export_module]
 #[allow(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 pub mod api {
-    use crate::script::convert::OrRaise;
+    use crate::script::convert::{OrRaise, site};
     use crate::script::options;
 
     /// An empty root file system, to be filled with Alpine's packages and with what else a node needs.
@@ -171,7 +171,10 @@ pub mod api {
         root: &mut RootHandle,
         names: Dynamic,
     ) -> ScriptResult<()> {
-        strings("the packages' names", names).and_then(|names| root.want(names)).or_raise(&ctx)
+        let here = site(ctx.call_source().unwrap_or_default(), ctx.call_position());
+        strings("the packages' names", names)
+            .and_then(|names| root.want(names, here))
+            .or_raise(&ctx)
     }
 
     /// Lays out a file with this content, mode and owner. Symbolic links are followed, so that what is linked to

@@ -218,8 +218,9 @@ impl Plan {
 
 fn foreign(error: &Error) -> Error {
     let message = format!("the image's data partition cannot be made that of one host: {error}");
-    Error::new(ErrorKind::Image, message)
-        .hint("Images of `pirun build_image.rhai` can. This one can be written without `--personalize`.")
+    Error::new(ErrorKind::Image, message).hint(
+        "Images of `pirun build_image.rhai` can. This one can be written without `--personalize`.",
+    )
 }
 
 /// As large as the card allows; cards end somewhere, partitions at a whole MiB.

@@ -8,7 +8,7 @@ use rhai::NativeCallContext;
 
 use super::context::{RunContext, lock};
 use super::convert::{OrRaise, ScriptResult};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::image::Rootfs;
 use crate::image::fetch::{Cache, Lock, Progress};
 use crate::image::rootfs::{Delivered, Supply, installed_already};
@@ -28,7 +28,8 @@ pub struct RootHandle {
 
 /// The packages that the playbook has named: they are chosen together, when the first other verb comes.
 enum Wants {
-    Named(Vec<String>),
+    /// Their names, and where the last of them were named.
+    Named(Vec<String>, Option<Site>),
     Installed,
 }
 
@@ -37,18 +38,19 @@ impl RootHandle {
         Self {
             run: run.clone(),
             root: Arc::new(Mutex::new(Some(root))),
-            wants: Arc::new(Mutex::new(Wants::Named(Vec::new()))),
+            wants: Arc::new(Mutex::new(Wants::Named(Vec::new(), None))),
         }
     }
 
-    /// Adds to the packages that will be installed.
+    /// Adds to the packages that will be installed; errors about them will name the place `site`.
     ///
     /// # Errors
     /// When they are installed already.
-    pub fn want(&self, names: Vec<String>) -> Result<()> {
+    pub fn want(&self, names: Vec<String>, site: Site) -> Result<()> {
         match &mut *lock(&self.wants) {
-            Wants::Named(wants) => {
+            Wants::Named(wants, named_at) => {
                 wants.extend(names);
+                *named_at = Some(site);
                 Ok(())
             }
             Wants::Installed => Err(installed_already()),
@@ -57,7 +59,8 @@ impl RootHandle {
 
     /// Installs what was named, if that is not done yet.
     fn install(&self, root: &mut Rootfs) -> Result<()> {
-        let Wants::Named(wants) = std::mem::replace(&mut *lock(&self.wants), Wants::Installed)
+        let Wants::Named(wants, site) =
+            std::mem::replace(&mut *lock(&self.wants), Wants::Installed)
         else {
             return Ok(());
         };
@@ -73,9 +76,15 @@ impl RootHandle {
                 total: Some(total),
             });
         };
-        let mut supply =
-            Supply { cache: Cache::open()?, cancel: run.cancel().clone(), progress: &mut progress };
-        let Delivered { lock, notes } = root.install(&wants, &mut supply)?;
+        let cache = if run.options().dry_run { Cache::open_dry()? } else { Cache::open()? };
+        let mut supply = Supply { cache, cancel: run.cancel().clone(), progress: &mut progress };
+        let Delivered { lock, notes } = root.install(&wants, &mut supply).map_err(|error| {
+            // The verb that happened to come next has nothing to do with it.
+            match site {
+                Some(site) => error.at(site),
+                None => error,
+            }
+        })?;
         for text in notes {
             run.remark(format!("{LABEL}: {text}"));
         }

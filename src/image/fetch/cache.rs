@@ -4,8 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -18,6 +21,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Cache {
     dir: PathBuf,
+    /// Another cache, which is only read.
+    below: Option<PathBuf>,
+    /// Keeps `dir` for as long as somebody has the cache, where it is a temporary one.
+    _temporary: Option<Arc<TempDir>>,
 }
 
 /// The beginning of a download. Whoever has it may write it, and nobody else does.
@@ -32,15 +39,19 @@ impl Cache {
     /// # Errors
     /// When there is neither, or it cannot be made.
     pub fn open() -> Result<Self> {
-        let base = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-        let base = base.ok_or_else(|| {
-            Error::file("there is no place to keep downloaded packages")
-                .hint("Set XDG_CACHE_HOME to a directory, or HOME.")
-        })?;
-        Self::at(&base.join("pirun/apk"))
+        Self::at(&user_dir()?)
+    }
+
+    /// The user's, for a dry run: it is read, and what is downloaded besides is gone afterwards.
+    ///
+    /// # Errors
+    /// When there is neither, or no temporary directory can be made.
+    pub fn open_dry() -> Result<Self> {
+        let temporary =
+            tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), &error))?;
+        let below = Some(user_dir()?);
+        let cache = Self::at(temporary.path())?;
+        Ok(Self { below, _temporary: Some(Arc::new(temporary)), ..cache })
     }
 
     /// The cache in that directory, which is made if it is missing.
@@ -50,19 +61,21 @@ impl Cache {
     pub fn at(dir: &Path) -> Result<Self> {
         let indexes = dir.join("index");
         fs::create_dir_all(&indexes).map_err(|error| Error::io(&indexes, &error))?;
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), below: None, _temporary: None })
     }
 
     /// The package's file, if it is there.
     pub fn package(&self, package: &Package) -> Option<PathBuf> {
-        let path = self.package_path(package);
-        let found = fs::metadata(&path).ok()?;
-        (found.len() == package.size).then_some(path)
+        let dirs = [Some(&self.dir), self.below.as_ref()];
+        dirs.into_iter().flatten().find_map(|dir| {
+            let path = dir.join(file_name(package));
+            let found = fs::metadata(&path).ok()?;
+            (found.len() == package.size).then_some(path)
+        })
     }
 
     fn package_path(&self, package: &Package) -> PathBuf {
-        let hash: String = package.checksum.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir.join(format!("{}.{hash}.apk", package.full_name()))
+        self.dir.join(file_name(package))
     }
 
     /// The beginning of the package's file, as far as it was downloaded before. Waits while somebody else is at it;
@@ -110,7 +123,8 @@ impl Cache {
 
     /// The index that was last downloaded and trusted.
     pub(super) fn index(&self, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.index_path(name)).ok()
+        let here = fs::read(self.index_path(name)).ok();
+        here.or_else(|| fs::read(self.below.as_ref()?.join("index").join(name)).ok())
     }
 
     /// Keeps an index that is trusted.
@@ -121,6 +135,23 @@ impl Cache {
     pub(super) fn index_path(&self, name: &str) -> PathBuf {
         self.dir.join("index").join(name)
     }
+}
+
+fn user_dir() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    let base = base.ok_or_else(|| {
+        Error::file("there is no place to keep downloaded packages")
+            .hint("Set XDG_CACHE_HOME to a directory, or HOME.")
+    })?;
+    Ok(base.join("pirun/apk"))
+}
+
+fn file_name(package: &Package) -> String {
+    let hash: String = package.checksum.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}.{hash}.apk", package.full_name())
 }
 
 /// Writes a file in one step: after a crash there is the old content or the new.

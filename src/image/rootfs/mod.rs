@@ -9,6 +9,7 @@ mod boot;
 mod data;
 mod files;
 mod glob;
+mod identity;
 mod modules;
 mod owner;
 mod packages;

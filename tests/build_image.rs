@@ -1,0 +1,244 @@
+//! Images that are built from the lab's mirror: of real Alpine packages, and of fixtures for what the mirror lacks.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Cluster, Said, eventually, said};
+use pirun_lab::{Lab, Mirror, MirrorServer};
+use tempfile::TempDir;
+
+/// A project that builds images from a mirror.
+struct Builder {
+    project: TempDir,
+    _server: MirrorServer,
+    url: String,
+    key: PathBuf,
+}
+
+impl Builder {
+    fn new(login: &Path) -> Self {
+        let mirror = Mirror::obtain().expect("the mirror");
+        let project = tempfile::tempdir().expect("a directory");
+        let server = mirror.serve().expect("a server");
+        let builder = Self {
+            url: server.url(),
+            _server: server,
+            key: mirror.keys().join(mirror.key_name()),
+            project,
+        };
+        std::fs::copy("vault.enc", builder.path("vault.enc")).expect("the sample vault");
+        std::fs::copy(login, builder.path("login.pub")).expect("a public key");
+        builder.write("inventory.yaml", "all:\n  hosts:\n    rpi40:\n");
+        std::fs::create_dir(builder.path("playbooks")).expect("made");
+        let shipped = std::fs::read_to_string("playbooks/build_image.rhai").expect("shipped");
+        builder.write("playbooks/build_image.rhai", &shipped);
+        builder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.project.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("written");
+    }
+
+    fn pirun(&self, args: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pirun"));
+        command
+            .args(args)
+            .current_dir(self.project.path())
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("PIRUN_VAULT_PASSWORD", common::PASSWORD)
+            .env("COLUMNS", "100")
+            .env("NO_COLOR", "1");
+        said(command.output().expect("pirun runs"))
+    }
+
+    /// The shipped playbook, with sizes that are enough for fixtures.
+    fn build(&self, more: &[&str]) -> Said {
+        let key = self.key.display().to_string();
+        let args =
+            ["build_image.rhai", "--mirror", &self.url, "--keys", &key, "--key", "login.pub"];
+        let sizes = ["--boot-size", "48M", "--root-size", "320M", "--data-size", "64M"];
+        self.pirun(&[&args[..], &sizes, more].concat())
+    }
+
+    fn unpack(&self, packed: &str) -> PathBuf {
+        let image = self.path("card.img");
+        let script = format!(
+            "gzip -dc '{}' | dd of='{}' bs=1M conv=sparse iflag=fullblock status=none",
+            self.path(packed).display(),
+            image.display()
+        );
+        run(Command::new("sh").args(["-c", &script]));
+        image
+    }
+}
+
+/// Runs a program that must end well; what it printed.
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {text}");
+    text
+}
+
+fn key_pair(dir: &Path) -> PathBuf {
+    let key = dir.join("login");
+    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
+    key.with_extension("pub")
+}
+
+/// The hashes of all files of `output` but signatures, which are new each time.
+fn hashes(builder: &Builder) -> String {
+    let script = "ls | grep -v minisig | xargs sha256sum";
+    run(Command::new("sh").args(["-c", script]).current_dir(builder.path("output")))
+}
+
+#[test]
+fn two_builds_of_the_shipped_image_have_the_same_bytes_and_no_checker_complains() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let login = key_pair(dir.path());
+    let (first, mut second) = (Builder::new(&login), Builder::new(&login));
+    // Where apk on the node looks is part of the image.
+    second.url.clone_from(&first.url);
+    let built = first.build(&[]).ok();
+    assert!(built.stdout.contains("+ image output/sdcard_update.img.gz"), "{}", built.stdout);
+    // The key that signs is the vault's.
+    std::fs::copy(first.path("vault.enc"), second.path("vault.enc")).expect("copied");
+    second.build(&[]).ok();
+    assert_eq!(hashes(&first), hashes(&second));
+
+    let again = first.build(&["--offline"]).ok();
+    assert!(!again.stdout.contains("image.lock"), "the lock file is new again: {}", again.stdout);
+    assert_eq!(hashes(&first), hashes(&second));
+
+    let output = first.path("output");
+    for hash in ["sdcard.img.gz.sha256", "sdcard_update.img.gz.sha256"] {
+        run(Command::new("sha256sum").args(["-c", hash]).current_dir(&output));
+    }
+    first.write("public.rhai", "print(signing_key_public(vault(\"image_signing_key\")));");
+    let said = first.pirun(&["public.rhai"]).ok().stdout;
+    let public = said.lines().find(|line| line.starts_with("RW")).expect("a public key");
+    for manifest in ["sdcard.img.gz.manifest", "sdcard_update.img.gz.manifest"] {
+        let mut minisign = Command::new("minisign");
+        run(minisign.args(["-V", "-P", public, "-m", manifest]).current_dir(&output));
+    }
+    check_file_systems(&first.unpack("output/sdcard.img.gz"));
+}
+
+/// All that knows cards' formats looks at one.
+fn check_file_systems(card: &Path) {
+    let table = run(Command::new("/sbin/sfdisk").args(["--json"]).arg(card));
+    run(Command::new("/sbin/sfdisk").args(["--verify"]).arg(card));
+    let table: serde_json::Value = serde_json::from_str(&table).expect("JSON");
+    let partitions = table["partitiontable"]["partitions"].as_array().expect("partitions").clone();
+    let checks = ["/sbin/fsck.vfat -n", "/sbin/e2fsck -fn", "/sbin/e2fsck -fn", "/sbin/e2fsck -fn"];
+    for (partition, check) in partitions.iter().zip(checks) {
+        let start = partition["start"].as_u64().expect("a number");
+        let size = partition["size"].as_u64().expect("a number");
+        assert_eq!(start % 8192, 0, "aligned to 4 MiB");
+        let script = format!(
+            "dd if='{0}' of='{0}.part' bs=1M iflag=skip_bytes,count_bytes,fullblock skip={1} count={2} conv=sparse \
+             status=none && {check} '{0}.part' && rm '{0}.part'",
+            card.display(),
+            start * 512,
+            size * 512
+        );
+        run(Command::new("sh").args(["-c", &script]));
+    }
+}
+
+/// The shipped stages on the machine's own architecture, with what a namespace lacks left out.
+const FOR_THE_LAB: &str = r#"
+import "image" as image;
+let mirror = required_param("mirror", "string", "URL");
+let key    = required_param("keys", "string", "File");
+let root = rootfs(#{ arch: "x86_64", mirrors: [mirror], keys: [key] });
+root.packages(image::BASE + image::K3S + ["dropbear", "dropbear-openrc", "busybox-mdev-openrc"]);
+image::prepare(root, "mdev");
+image::configure(root, "alpine", "Europe/Berlin");
+image::access(root, "dropbear", read_local("login.pub"));
+image::clock(root);
+root.file("/etc/conf.d/pirun-clock-wait", #{ content: "wait_seconds=1\n" });
+image::k3s(root);
+image::boot_logic(root);
+// In a namespace /dev is made already, and the kernel has no FAT.
+root.file("/etc/init.d/mdev", #{ source: "mdev.initd", mode: "0755" });
+root.line("/etc/fstab", "/dev/mmcblk0p1 /uboot ext4 ro 0 0", #{ regex: "^/dev/mmcblk0p1" });
+image::clean(root);
+image::keep_on_data(root);
+image(root, #{ boot: "48M", root: "shrink", data: "128M" }).save("output/sdcard.img.gz");
+"#;
+
+#[test]
+fn a_built_root_runs_as_a_node_and_is_provisioned_as_any_other() {
+    let lab = Lab::start().expect("a lab");
+    let login = PathBuf::from(format!("{}.pub", lab.private_key().display()));
+    let builder = Builder::new(&login);
+    builder.write("for_the_lab.rhai", FOR_THE_LAB);
+    std::fs::copy("tests/lab/image/mdev.initd", builder.path("mdev.initd")).expect("copied");
+    let key = builder.key.display().to_string();
+    builder.pirun(&["for_the_lab.rhai", "--mirror", &builder.url, "--keys", &key]).ok();
+    let card = builder.unpack("output/sdcard.img.gz");
+
+    let node = lab.node("rpi40").card_of(&card).expect("a node");
+    assert_eq!(
+        node.sh("cat /etc/timezone; grep -c . /data/etc/machine-id").expect("read"),
+        "Europe/Berlin\n1\n"
+    );
+    let mounts = node.sh("cat /proc/mounts").expect("mounts");
+    for path in ["/var/lib", "/var/log", "/root", "/etc/rancher", "/etc/iscsi", "/run/k3s"] {
+        assert!(mounts.contains(&format!(" {path} ext4 rw")), "{path} is not bound:\n{mounts}");
+    }
+    assert!(mounts.contains("/dev/mmcblk0p2 / ext4 ro"), "{mounts}");
+    eventually("the node has booted", || node.sh("rc-service local status").is_ok());
+    assert!(node.sh("rc-service k3s status").is_err(), "k3s is down while nothing is configured");
+    assert!(node.sh("grep ^root: /etc/shadow").expect("read").starts_with("root:*:"));
+
+    let cluster = Cluster::around(lab, vec![node]);
+    cluster.pirun(&["provision.rhai"]).ok();
+    cluster.pirun(&["provision.rhai", "--assert-unchanged"]).ok();
+    let node = cluster.node("rpi40");
+    node.sh("rc-service k3s status").expect("k3s runs once it is configured");
+    node.sh("mount")
+        .expect("mounts")
+        .lines()
+        .any(|line| line.contains(" / ") && line.contains("ro"));
+}
+
+#[test]
+fn a_dry_run_shows_the_choice_and_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let builder = Builder::new(&key_pair(dir.path()));
+    let said = builder.build(&["--dry-run"]).ok();
+    for part in [
+        "+ file image.lock",
+        "+package k3s 1.34",
+        "~ file /etc/fstab",
+        "+ image output/sdcard.img.gz",
+    ] {
+        assert!(said.stdout.contains(part), "{part} is not in\n{}", said.stdout);
+    }
+    assert!(!builder.path("image.lock").exists() && !builder.path("output").exists());
+    assert!(!builder.path("cache").exists(), "a dry run keeps nothing that it downloads");
+}
+
+#[test]
+fn mistakes_are_said_with_the_line_and_what_to_try() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let builder = Builder::new(&key_pair(dir.path()));
+    let error = |args: &[&str]| {
+        let said = builder.build(args).all();
+        said.split_once("error: ").map(|(_, error)| error.to_owned()).expect("an error")
+    };
+    insta::assert_snapshot!(error(&["--arch", "arm64"]));
+    insta::assert_snapshot!(error(&["--packages", "k3ss"]));
+    insta::assert_snapshot!(error(&["--timezone", "Europe/Berln"]));
+}
