@@ -19,6 +19,8 @@ test: lint
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --workspace check licenses bans sources; \
+	else echo "licences not checked: cargo install --locked cargo-deny"; fi
 
 # Figures, side by side with the peers. Never asserted on: seconds depend on the machine.
 bench:

@@ -1,4 +1,4 @@
-//! No bytes make the inventory panic: `cargo +nightly fuzz run inventory`.
+//! No bytes make the inventory panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
