@@ -101,7 +101,7 @@ fn image(root: &RootHandle, options: &ImageOptions) -> Result<ImageHandle> {
     let run = root.run().clone();
     let mut root = root.finish()?;
     let id = root.identify()?;
-    let key = options.sign.as_ref().map(|secret| signing_key(secret)).transpose()?;
+    let key = options.sign.as_ref().map(signing_key).transpose()?;
     let settings = assemble::Options {
         about: options.about(&root, &id),
         sizes: options.sizes()?,

@@ -7,7 +7,6 @@ pub mod alpine;
 pub mod apk;
 pub mod assemble;
 mod collect;
-pub mod assemble;
 pub mod ext4;
 pub mod extract;
 pub mod fat32;

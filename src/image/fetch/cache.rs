@@ -48,7 +48,7 @@ impl Cache {
     /// When there is neither, or no temporary directory can be made.
     pub fn open_dry() -> Result<Self> {
         let temporary =
-            tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), &error))?;
+            tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), &error))?;
         let below = Some(user_dir()?);
         let cache = Self::at(temporary.path())?;
         Ok(Self { below, _temporary: Some(Arc::new(temporary)), ..cache })
