@@ -290,6 +290,22 @@ pub mod api {
         root.look(&ctx, |root| Ok(i64::try_from(root.copy(from, to)?).unwrap_or(i64::MAX)))
     }
 
+    /// Lays out everything in a local directory below `path`, root's, executable if it is so here; gives how many files.
+    ///
+    /// ```rhai,parse
+    /// root.overlay("files/root", "/");
+    /// ```
+    #[rhai_fn(pure, return_raw)]
+    pub fn overlay(
+        ctx: NativeCallContext,
+        root: &mut RootHandle,
+        directory: &str,
+        path: &str,
+    ) -> ScriptResult<i64> {
+        let from = root.run().places().find(directory);
+        root.look(&ctx, |root| Ok(i64::try_from(root.overlay(&from, path)?).unwrap_or(i64::MAX)))
+    }
+
     /// Sees to it that a service starts at boot, or does not, as the options say. Nothing runs in an image.
     ///
     /// ```rhai

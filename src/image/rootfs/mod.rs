@@ -11,6 +11,7 @@ mod files;
 mod glob;
 mod identity;
 mod modules;
+mod overlay;
 mod owner;
 mod packages;
 mod services;

@@ -127,6 +127,27 @@ fn copies_by_pattern_with_modes_and_times() {
 }
 
 #[test]
+fn a_local_directory_is_laid_over_the_image_with_modes_of_its_own_kind() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("etc/local.d")).unwrap();
+    std::fs::write(dir.path().join("etc/motd"), "hello\n").unwrap();
+    let script = dir.path().join("etc/local.d/x.start");
+    std::fs::write(&script, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    symlink("motd", dir.path().join("etc/issue")).unwrap();
+
+    let mut root = root();
+    assert_eq!(root.overlay(dir.path(), "/").unwrap(), 3);
+    assert_eq!(root.tree.get("etc/motd").unwrap().mode, 0o644);
+    assert_eq!(root.tree.get("etc/local.d/x.start").unwrap().mode, 0o755);
+    assert_eq!(root.tree.get("etc/issue").unwrap().kind, Kind::Link("motd".into()));
+    std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+    let error = root.overlay(dir.path(), "/").unwrap_err();
+    assert!(error.message().ends_with("it is neither file, link nor directory"), "{error:?}");
+}
+
+#[test]
 fn a_line_and_the_boot_files_are_edited_as_on_a_node() {
     let mut root = root();
     let line = Line { path: "/etc/motd".into(), line: "hello".into(), ..Line::default() };
