@@ -124,6 +124,9 @@ fn two_builds_of_the_shipped_image_have_the_same_bytes_and_no_checker_complains(
 
     let again = first.build(&["--offline"]).ok();
     assert!(!again.stdout.contains("image.lock"), "the lock file is new again: {}", again.stdout);
+    for image in ["output/sdcard.img.gz", "output/sdcard_update.img.gz"] {
+        assert!(again.stdout.contains(&format!("{image} is as it was")), "{}", again.stdout);
+    }
     assert_eq!(hashes(&first), hashes(&second));
 
     let output = first.path("output");

@@ -1,12 +1,13 @@
 //! Images: what is made of a root file system, and the files that it is saved to.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use rhai::plugin::*;
 use rhai::{Map, Module};
 
 use super::Topic;
+use super::values::size_text;
 use crate::error::Result;
 use crate::image::assemble::{self, Image};
 use crate::image::layout::{Sizes, parse_size};
@@ -120,27 +121,34 @@ fn signing_key(secret: &Secret) -> Result<SigningKey> {
     SigningKey::parse(secret.expose_text().unwrap_or_default())
 }
 
+/// One of the two forms of an image: how to see that it is there, and how to write it.
+struct Form {
+    is_saved: fn(&Image, &Path) -> Result<bool>,
+    save: fn(&Image, &Path) -> Result<Saved>,
+}
+
+const CARD: Form = Form { is_saved: Image::is_saved, save: Image::save };
+const UPDATE: Form = Form { is_saved: Image::is_update_saved, save: Image::save_update };
+
 /// Saves one form of the image, and says so. A dry run says what it would write.
-fn save(
-    handle: &ImageHandle,
-    path: &str,
-    write: impl FnOnce(&Image, &std::path::Path) -> Result<Saved>,
-) -> Result<()> {
+fn save(handle: &ImageHandle, path: &str, form: &Form) -> Result<()> {
     let run = &handle.run;
     run.check_cancelled()?;
-    let place: PathBuf = run.places().project.join(path);
-    let before = std::fs::metadata(&place).map_or(0, |found| found.len());
-    let change = Change::of("image", path);
-    let change = if before == 0 { change.with(Aspect::Created) } else { change };
-    if run.options().dry_run {
-        let aspect = Aspect::Attribute { name: "id", before: None, after: handle.id.clone() };
-        run.tell(Event::Change { host: LABEL.to_owned(), change: change.with(aspect) });
+    let place = run.places().project.join(path);
+    if (form.is_saved)(&handle.image, &place)? {
+        let text = format!("{path} is as it was: {}", handle.id);
+        run.tell(Event::Print { host: None, text });
         return Ok(());
     }
-    run.tell(Event::Step { host: LABEL.to_owned(), text: format!("save {path}") });
-    let saved = write(&handle.image, &place)?;
-    let change =
-        change.with(Aspect::Binary { before, after: saved.bytes }).remark(handle.id.clone());
+    let change = Change::of("image", path);
+    let change = if place.exists() { change } else { change.with(Aspect::Created) };
+    let id = Aspect::Attribute { name: "id", before: None, after: handle.id.clone() };
+    let mut change = change.with(id);
+    if !run.options().dry_run {
+        run.tell(Event::Step { host: LABEL.to_owned(), text: format!("save {path}") });
+        let saved = (form.save)(&handle.image, &place)?;
+        change = change.remark(size_text(i64::try_from(saved.bytes).unwrap_or(i64::MAX)));
+    }
     run.tell(Event::Change { host: LABEL.to_owned(), change });
     Ok(())
 }
@@ -174,7 +182,7 @@ pub mod api {
         image: &mut ImageHandle,
         path: &str,
     ) -> ScriptResult<ImageHandle> {
-        super::save(image, path, |image, path| image.save(path)).or_raise(&ctx)?;
+        super::save(image, path, &CARD).or_raise(&ctx)?;
         Ok(image.clone())
     }
 
@@ -186,7 +194,7 @@ pub mod api {
         image: &mut ImageHandle,
         path: &str,
     ) -> ScriptResult<ImageHandle> {
-        super::save(image, path, |image, path| image.save_update(path)).or_raise(&ctx)?;
+        super::save(image, path, &UPDATE).or_raise(&ctx)?;
         Ok(image.clone())
     }
 

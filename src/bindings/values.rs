@@ -85,7 +85,7 @@ fn walk(dir: &Path, name: &str, visit: &mut dyn FnMut(&str)) {
 
 /// 1536 → "1.5 KiB".
 #[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn size_text(bytes: i64) -> String {
+pub(super) fn size_text(bytes: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes as f64;
     let mut unit = 0;

@@ -20,6 +20,7 @@ use super::volume::{ReadAt, Volume};
 use super::{Seed, Tree, output, sbom};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::state::hash_file;
 
 /// Zeros at the end of a partition: old file systems and RAIDs are known by what is there.
 const END: u64 = 1 << 20;
@@ -129,6 +130,61 @@ impl Image {
         Ok(saved)
     }
 
+    /// Whether `path` and what lies beside it are this image as a card already, byte for byte.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn is_saved(&self, path: &Path) -> Result<bool> {
+        self.is_described(path, |content| {
+            let Content::Card { partitions, .. } = content else { return Ok(false) };
+            let wanted = self.parts().map(|(partition, volume)| {
+                (partition.offset(), partition.bytes(), self.volumes[volume].size())
+            });
+            Ok(partitions.iter().map(|found| (found.start, found.bytes, found.used)).eq(wanted))
+        })
+    }
+
+    /// Whether `path` and what lies beside it are this image's update already, byte for byte.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn is_update_saved(&self, path: &Path) -> Result<bool> {
+        self.is_described(path, |content| {
+            let Content::Update { bytes, boot, packages, .. } = content else { return Ok(false) };
+            Ok(*bytes == self.volumes[ROOT].size()
+                && is_there(path, boot)?
+                && is_there(path, packages)?)
+        })
+    }
+
+    /// Whether the manifest beside `path` is of this image, signed as this one would be, and true. The id in it follows
+    /// from all content, so that only what is not content has to be compared.
+    fn is_described(
+        &self,
+        path: &Path,
+        same: impl FnOnce(&Content) -> Result<bool>,
+    ) -> Result<bool> {
+        let manifest_path = output::beside(path, SUFFIX);
+        let Ok(bytes) = std::fs::read(&manifest_path) else { return Ok(false) };
+        if let Some(key) = &self.options.key {
+            let signature =
+                std::fs::read_to_string(output::beside(&manifest_path, SIGNATURE_SUFFIX));
+            let signed = signature.is_ok_and(|signature| {
+                key.verifying().and_then(|key| key.verify(&bytes, &signature)).is_ok()
+            });
+            if !signed {
+                return Ok(false);
+            }
+        }
+        let Ok(Manifest { about, file, content, boot }) = Manifest::parse(&bytes) else {
+            return Ok(false);
+        };
+        Ok(about == self.options.about
+            && boot == self.boot_hashes
+            && same(&content)?
+            && is_there(path, &file)?)
+    }
+
     /// The partitions and what is in them.
     fn parts(&self) -> impl Iterator<Item = (Partition, usize)> {
         self.mbr.partitions.iter().flatten().copied().zip([BOOT, ROOT, ROOT, DATA])
@@ -196,6 +252,16 @@ fn boot_image(path: &Path) -> Result<PathBuf> {
 
 fn entry(path: &Path, saved: &Saved) -> Result<FileEntry> {
     Ok(FileEntry { name: file_name(path)?, bytes: saved.bytes, sha256: saved.sha256 })
+}
+
+/// Whether the file that an entry names lies beside `path` and has the bytes that the entry says.
+fn is_there(path: &Path, entry: &FileEntry) -> Result<bool> {
+    let file = path.with_file_name(&entry.name);
+    if std::fs::metadata(&file).map_or(0, |found| found.len()) != entry.bytes {
+        return Ok(false);
+    }
+    let (sha256, _) = hash_file(&file)?;
+    Ok(sha256 == entry.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 fn file_name(path: &Path) -> Result<String> {
