@@ -8,7 +8,7 @@ use rhai::{Map, Module};
 
 use super::Topic;
 use super::values::size_text;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::assemble::{self, Image};
 use crate::image::layout::{Sizes, parse_size};
 use crate::image::manifest::About;
@@ -71,7 +71,22 @@ options! {
     }
 }
 
+/// Boards that U-Boot and the boot script start.
+const BOARDS: [&str; 8] = ["2B", "3A+", "3B", "3B+", "4B", "400", "CM4", "Zero 2 W"];
+
 impl ImageOptions {
+    /// Refuses boards that the image would not boot on.
+    fn check_boards(&self) -> Result<()> {
+        let Some(board) = self.boards.iter().find(|board| !BOARDS.contains(&&***board)) else {
+            return Ok(());
+        };
+        let error = Error::playbook(format!("the image does not boot on a board `{board}`"));
+        if board.starts_with('5') || board.starts_with("CM5") {
+            return Err(error.hint("A Raspberry Pi 5 starts kernels with `tryboot` instead of U-Boot, which is not built yet."));
+        }
+        Err(error.hint(format!("Boards are called {}.", BOARDS.join(", "))))
+    }
+
     fn sizes(&self) -> Result<Sizes> {
         Ok(Sizes {
             boot: parse_size(&self.boot)?,
@@ -99,6 +114,7 @@ impl ImageOptions {
 }
 
 fn image(root: &RootHandle, options: &ImageOptions) -> Result<ImageHandle> {
+    options.check_boards()?;
     let run = root.run().clone();
     let mut root = root.finish()?;
     let id = root.identify()?;

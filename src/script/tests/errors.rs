@@ -168,3 +168,12 @@ fn a_playbook_cannot_eat_the_memory_or_the_stack() {
     play.rhai:1:22: functions call each other too deeply (playbook)
     "#);
 }
+
+#[test]
+fn a_board_that_does_not_boot_the_image_is_refused_with_the_reason() {
+    let script = r#"image(rootfs(#{}), #{ boards: ["4B", "5"] });"#;
+    assert_snapshot!(error(script), @r"
+    play.rhai:1:1: the image does not boot on a board `5` (playbook)
+      hint: A Raspberry Pi 5 starts kernels with `tryboot` instead of U-Boot, which is not built yet.
+    ");
+}
