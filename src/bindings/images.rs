@@ -68,6 +68,9 @@ options! {
         boards: Vec<String> = ["3B", "3B+", "4B", "400", "CM4"].map(str::to_owned).to_vec(),
         /// The key that signs the manifests, as `new_signing_key` makes it. Nodes take no update image without.
         sign: Option<Secret>,
+        /// The update image of an older build: files stay where it has them, as far as they can, so that an upgrade
+        /// from it sends less.
+        previous: Option<String>,
     }
 }
 
@@ -119,6 +122,8 @@ fn image(root: &RootHandle, options: &ImageOptions) -> Result<ImageHandle> {
     let mut root = root.finish()?;
     let id = root.identify()?;
     let key = options.sign.as_ref().map(signing_key).transpose()?;
+    let previous = options.previous.as_ref();
+    let previous = previous.map(|path| assemble::previous(&run.places().project.join(path)));
     let settings = assemble::Options {
         about: options.about(&root, &id),
         sizes: options.sizes()?,
@@ -126,6 +131,7 @@ fn image(root: &RootHandle, options: &ImageOptions) -> Result<ImageHandle> {
         seed: Seed::new("pirun"),
         packages: root.packages.clone(),
         key,
+        previous: previous.transpose()?,
         cancel: run.cancel().clone(),
     };
     let parts = root.split()?;

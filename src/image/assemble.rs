@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::apk::Package;
-use super::ext4::Ext4;
+use super::ext4::{Ext4, Placement};
 use super::fat32::Fat32;
 use super::layout::{self, ALIGN, Sizes};
 use super::manifest::{
     About, Content, FileEntry, Manifest, PartitionEntry, SIGNATURE_SUFFIX, SUFFIX,
 };
 use super::mbr::{Mbr, Partition};
-use super::pack::{Archive, Codec, Hash, Packed, Saved, pack};
+use super::pack::{Archive, Codec, Hash, Packed, PackedImage, Saved, pack};
 use super::sign::SigningKey;
 use super::volume::{ReadAt, Volume};
 use super::{Seed, Tree, output, sbom};
@@ -34,6 +34,8 @@ pub struct Options {
     pub packages: Vec<Arc<Package>>,
     /// Without one, the manifests are not signed, and no node takes the update image.
     pub key: Option<SigningKey>,
+    /// Where an older image has its files: they stay there as far as they can, so that upgrades send less.
+    pub previous: Option<Placement>,
     pub cancel: Cancel,
 }
 
@@ -62,7 +64,8 @@ impl Image {
         let time = about.created;
         let fat = Fat32 { size: sizes.boot, label: "BOOT".into(), volume_id: seed.id("boot") };
         // Both slots have the same bytes, label and UUID included: nodes mount them by number.
-        let root = Ext4::root(sizes.root, "root", seed, time).volume(root)?;
+        let ext4 = Ext4::root(sizes.root, "root", seed, time);
+        let root = Ext4 { previous: options.previous.clone(), ..ext4 }.volume(root)?;
         let data = Ext4::data(sizes.data, seed, time).volume(data)?;
         let partition = sizes.root_partition.max(root.size());
         let mbr = layout::table(sizes.boot, partition, sizes.data, seed.id("disk"))?;
@@ -235,6 +238,14 @@ impl Image {
     }
 }
 
+/// Where the files are in the update image of an older build, for [`Options::previous`].
+///
+/// # Errors
+/// When there is no such image, or it is not one that pirun packed.
+pub fn previous(update: &Path) -> Result<Placement> {
+    Placement::of(&PackedImage::open(update)?)
+}
+
 /// Removes what an older build said of the file, so that nothing ever says what is not so.
 fn forget(path: &Path) -> Result<()> {
     let manifest = output::beside(path, SUFFIX);
@@ -278,5 +289,6 @@ fn hashes(boot: &Tree) -> Result<BTreeMap<String, Hash>> {
         .collect()
 }
 
+#[cfg(test)]
 #[cfg(test)]
 mod tests;

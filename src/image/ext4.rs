@@ -5,10 +5,12 @@
 
 mod build;
 mod metadata;
+mod placement;
 mod read;
 
 use build::Builder;
 use metadata::Metadata;
+pub use placement::Placement;
 pub use read::read;
 
 use super::Seed;
@@ -42,6 +44,8 @@ pub struct Ext4 {
     /// Leaves inode tables that are not in use to the kernel, which zeroes them after the first mount: for a large
     /// file system that nodes write to. Else they are zeros that have to be written.
     pub lazy: bool,
+    /// An older image, whose files are to stay at their places as far as they can.
+    pub previous: Option<Placement>,
 }
 
 /// How large a file system gets.
@@ -63,6 +67,7 @@ impl Ext4 {
             time,
             journal: u64::from(MIN_JOURNAL) * BLOCK,
             lazy: false,
+            previous: None,
         }
     }
 
@@ -76,6 +81,7 @@ impl Ext4 {
             // mke2fs takes up to 1 GiB; what a card can write within the 5 seconds between commits is enough.
             journal: (size / 64).clamp(u64::from(MIN_JOURNAL) * BLOCK, 64 << 20),
             lazy: true,
+            previous: None,
         }
     }
 
@@ -114,6 +120,11 @@ impl Ext4 {
     fn shrink(&self, tree: &Tree, free: u64) -> Result<Volume> {
         let generous = (build::estimate(tree) * 5 / 4 + self.journal).next_multiple_of(STEP);
         let used = self.lay_out(tree, generous.max(MIN_SIZE) + (64 << 20))?.used;
+        if let Some(size) = self.previous_size(used, free)
+            && let Ok(laid) = self.lay_out(tree, size)
+        {
+            return Ok(laid.volume);
+        }
         let mut size = (used + free).next_multiple_of(STEP).max(MIN_SIZE);
         loop {
             match self.lay_out(tree, size) {
@@ -125,9 +136,21 @@ impl Ext4 {
         }
     }
 
+    /// The size of the older image, if it is about what is wanted: in another size nothing would stay at its place.
+    fn previous_size(&self, used: u64, free: u64) -> Option<u64> {
+        let size = self.previous.as_ref()?.size;
+        (used + free / 4..used * 5 / 4 + free * 2).contains(&size).then_some(size)
+    }
+
     fn lay_out(&self, tree: &Tree, size: u64) -> Result<Laid> {
-        let builder = Builder::of(tree, self.options(tree, size))?;
-        let (layout, contents) = builder.seal()?;
+        let files = build::files(tree);
+        let order: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+        let seal = |order: &[&str]| Builder::of(tree, order, self.options(tree, size))?.seal();
+        let (mut layout, mut contents) = seal(&order)?;
+        if let Some(previous) = self.previous.as_ref().filter(|previous| previous.size == size) {
+            let order = previous.order(&files, &build::data(&contents));
+            (layout, contents) = seal(&order)?;
+        }
         let mut metadata = Metadata::of(&layout)?;
         if self.lazy {
             metadata.leave_tables_to_the_kernel()?;
@@ -147,6 +170,8 @@ impl Ext4 {
             Size::Fixed(size) => (size / BYTES_PER_INODE).max(paths + paths / 8 + 64),
             Size::Shrink { free } => paths + paths / 8 + 64 + free / BYTES_PER_INODE,
         };
+        let before = self.previous.as_ref().map(|previous| u64::from(previous.inodes));
+        let inodes = before.filter(|before| *before >= paths + 64).unwrap_or(inodes);
         options.inodes = mkext4::InodeCount::Exact(u32::try_from(inodes).unwrap_or(u32::MAX));
         options
     }

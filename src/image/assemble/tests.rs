@@ -3,7 +3,6 @@ use std::process::Command;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::image::pack::PackedImage;
 use crate::image::volume::Window;
 use crate::image::{Entry, ext4, fat32};
 
@@ -30,6 +29,7 @@ fn options(key: Option<SigningKey>) -> Options {
         seed: Seed::new("tests"),
         packages: vec![],
         key,
+        previous: None,
         cancel: Cancel::default(),
     }
 }
@@ -173,4 +173,41 @@ fn says_which_names_an_image_can_have() {
     assert!(image.save(&dir.path().join("sdcard.img")).is_err());
     assert!(image.save_update(&dir.path().join("sdcard.zip")).is_err());
     assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn keeps_files_where_the_older_image_has_them() {
+    // 300 small files, one that grows, and a large one behind it.
+    let root = |grown: usize, added: bool| {
+        let mut tree = tree(&[("b-grows", 300_000 + grown), ("c-large", 20_000_000)]);
+        for index in 0..300 {
+            let file = Entry::file(format!("{index}").repeat(700).into_bytes(), 0o644);
+            tree.insert(&format!("d/{index:03}"), file).unwrap();
+        }
+        if added {
+            tree.insert("a-new", Entry::file(vec![9; 50_000], 0o644)).unwrap();
+        }
+        tree
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let chunks = |name: &str, root: &Tree, previous: Option<Placement>| {
+        let path = dir.path().join(name);
+        let options = Options { previous, ..options(None) };
+        let image = Image::new(root, &Tree::new(), &Tree::new(), options).unwrap();
+        image.save_update(&path).unwrap();
+        let raw = PackedImage::open(&path).unwrap();
+        assert!(ext4::read(&raw).is_ok());
+        let packed = image.packed(ROOT, Codec::Gzip, &path).unwrap();
+        let blocks: Vec<_> = packed.chunks.iter().flat_map(|chunk| chunk.blocks.clone()).collect();
+        (path, blocks)
+    };
+    let (older, before) = chunks("1.img.gz", &root(0, false), None);
+    let differing =
+        |after: &[_]| before.iter().zip(after).filter(|(one, other)| one != other).count();
+    let (_, unplaced) = chunks("2.img.gz", &root(9000, true), None);
+    let (_, placed) = chunks("3.img.gz", &root(9000, true), Some(previous(&older).unwrap()));
+    assert_eq!(before.len(), placed.len(), "the size stays");
+    assert!(differing(&unplaced) > 300, "{}", differing(&unplaced));
+    // Twice the file that grew, the new one, the small ones that fill its hole, and metadata.
+    assert!(differing(&placed) < 30, "{}", differing(&placed));
 }

@@ -27,28 +27,51 @@ pub(super) fn estimate(tree: &Tree) -> u64 {
     tree.iter().map(|(_, entry)| blocks(entry) * BLOCK + 512).sum()
 }
 
+/// The files that take blocks, in the order of their paths, each with their number.
+pub(super) fn files(tree: &Tree) -> Vec<(&str, u64)> {
+    tree.iter()
+        .filter(|(_, entry)| is_filled(entry))
+        .filter_map(|(path, _)| Some((path, tree.content(path)?.len().div_ceil(BLOCK))))
+        .collect()
+}
+
+/// The blocks that files got, in the order in which they got them, as (first, blocks).
+pub(super) fn data(placed: &[Placed]) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for (offset, len) in placed.iter().flat_map(|(_, places)| places) {
+        let (first, blocks) = (offset / BLOCK, len.div_ceil(BLOCK));
+        match runs.last_mut().filter(|(start, len)| start + len == first) {
+            Some((_, len)) => *len += blocks,
+            None => runs.push((first, blocks)),
+        }
+    }
+    runs
+}
+
+fn is_filled(entry: &Entry) -> bool {
+    matches!(&entry.kind, Kind::File(content) if !content.is_empty())
+}
+
 impl Builder {
-    pub fn of(tree: &Tree, options: Options) -> Result<Self> {
+    /// Declares all of the tree; files in the order of `files`.
+    pub fn of(tree: &Tree, files: &[&str], options: Options) -> Result<Self> {
         let mut inside = FsBuilder::new(options).map_err(|error| refused("ext4", &error))?;
         let mut handles: BTreeMap<&str, InodeHandle> = BTreeMap::from([("", ROOT)]);
         let mut contents = Vec::new();
-        // Other names come when what they name is there.
-        let (others, first): (Vec<_>, Vec<_>) =
-            tree.iter().partition(|(_, entry)| matches!(entry.kind, Kind::Hard(_)));
-        for (path, entry) in first {
-            // Every file system of mkext4's has its own.
-            if path == "lost+found" && entry.kind == Kind::Directory {
-                continue;
-            }
-            let handle = declare(&mut inside, &handles, path, entry)?;
-            handles.insert(path, handle);
-            if let Kind::File(content) = &entry.kind
-                && !content.is_empty()
-            {
-                contents.push((handle, content.clone()));
+        for (path, entry) in tree.iter().filter(|(_, entry)| !is_filled(entry)) {
+            // Every file system of mkext4's has its own `lost+found`; other names come when what they name is there.
+            let is_own = path == "lost+found" && entry.kind == Kind::Directory;
+            if !is_own && !matches!(entry.kind, Kind::Hard(_)) {
+                handles.insert(path, declare(&mut inside, &handles, path, entry)?);
             }
         }
-        for (path, entry) in others {
+        for path in files {
+            let Some((entry, content)) = tree.get(path).zip(tree.content(path)) else { continue };
+            let handle = declare(&mut inside, &handles, path, entry)?;
+            handles.insert(path, handle);
+            contents.push((handle, content.clone()));
+        }
+        for (path, entry) in tree.iter() {
             link(&mut inside, &handles, path, entry)?;
         }
         Ok(Self { inside, contents })

@@ -47,7 +47,7 @@ pub fn read(volume: &dyn ReadAt) -> Result<Tree> {
 /// The journal holds changes that the rest of the file system does not have yet.
 const NEEDS_RECOVERY: u32 = 4;
 
-struct Source<'a>(&'a dyn ReadAt);
+pub(super) struct Source<'a>(pub &'a dyn ReadAt);
 
 impl mkext4::reader::ReadAt for Source<'_> {
     fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
