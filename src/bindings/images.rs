@@ -10,7 +10,7 @@ use super::Topic;
 use super::values::size_text;
 use crate::error::{Error, Result};
 use crate::image::assemble::{self, Image};
-use crate::image::layout::{Sizes, parse_size};
+use crate::image::layout::Sizes;
 use crate::image::manifest::About;
 use crate::image::pack::Saved;
 use crate::image::sign::SigningKey;
@@ -19,7 +19,7 @@ use crate::options;
 use crate::script::ScriptResult;
 use crate::script::context::RunContext;
 use crate::script::convert::OrRaise;
-use crate::script::options::Options;
+use crate::script::options::{Options, Size, parse_size};
 use crate::script::root::RootHandle;
 use crate::state::{Aspect, Change};
 use crate::ui::Event;
@@ -53,13 +53,13 @@ options! {
     /// Options of `image`.
     pub struct ImageOptions for "image" at 1 {
         /// Size of the boot partition.
-        boot: String = "100M".to_owned(),
+        boot: Size = Size(100 << 20),
         /// Size of each root partition, or `"shrink"`: as large as what is in it.
         root: String = "2200M".to_owned(),
         /// Size of the data partition in the image. On a card it is as large as the card allows.
-        data: String = "64M".to_owned(),
+        data: Size = Size(64 << 20),
         /// Free space in the root file system, which is no larger than it has to be.
-        free: String = "64M".to_owned(),
+        free: Size = Size(64 << 20),
         /// The number of the image: a node takes none below the `floor` of one that it ran. Default: its date.
         version: Option<i64>,
         /// Nodes that ran this image take none with a lower version any more. Default: 0, any.
@@ -91,11 +91,18 @@ impl ImageOptions {
     }
 
     fn sizes(&self) -> Result<Sizes> {
+        let root_partition = match &*self.root {
+            "shrink" => 0,
+            text => parse_size(text).ok_or_else(|| {
+                Error::playbook(format!("`{text}` is not the size of a root partition"))
+                    .hint("Write 2200M, or `shrink` for as large as what is in it.")
+            })?,
+        };
         Ok(Sizes {
-            boot: parse_size(&self.boot)?,
-            root: ext4::Size::Shrink { free: parse_size(&self.free)? },
-            root_partition: if self.root == "shrink" { 0 } else { parse_size(&self.root)? },
-            data: parse_size(&self.data)?,
+            boot: self.boot.0,
+            root: ext4::Size::Shrink { free: self.free.0 },
+            root_partition,
+            data: self.data.0,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::ext4;
 use super::mbr::{FAT32_LBA, LINUX, Mbr, Partition};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// Partitions start at multiples of this, the erase blocks of cards.
 pub const ALIGN: u64 = 4 << 20;
@@ -33,43 +33,6 @@ impl Default for Sizes {
     }
 }
 
-/// Bytes from a text such as `100M` or `2G`; K, M and G count in 1024.
-///
-/// # Errors
-/// When it is none.
-pub fn parse_size(text: &str) -> Result<u64> {
-    let (digits, unit) = match text.find(|letter: char| !letter.is_ascii_digit()) {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let factor = match unit {
-        "" => Some(1),
-        "K" => Some(1 << 10),
-        "M" => Some(1 << 20),
-        "G" => Some(1u64 << 30),
-        _ => None,
-    };
-    factor.and_then(|factor| digits.parse::<u64>().ok()?.checked_mul(factor)).ok_or_else(|| {
-        wrong(format!("`{text}` is not a size")).hint("Sizes are written as 100M, 2200M or 4G.")
-    })
-}
-
-/// The size of a root file system from `200M`, `shrink` (to its content and 32 MiB), or `shrink+100M`.
-///
-/// # Errors
-/// When it is none of these.
-pub fn parse_root(text: &str) -> Result<ext4::Size> {
-    match text.strip_prefix("shrink") {
-        Some("") => Ok(ext4::Size::Shrink { free: FREE }),
-        Some(free) => match free.strip_prefix('+') {
-            Some(free) => Ok(ext4::Size::Shrink { free: parse_size(free)? }),
-            None => Err(wrong(format!("`{text}` is not the size of a root"))
-                .hint("Write 200M, `shrink` or `shrink+100M`.")),
-        },
-        None => parse_size(text).map(ext4::Size::Fixed),
-    }
-}
-
 /// The partition table of a card with these parts, in bytes: boot, each root partition, data.
 ///
 /// # Errors
@@ -87,28 +50,11 @@ pub fn table(boot: u64, root: u64, data: u64, disk_id: u32) -> Result<Mbr> {
     Ok(mbr)
 }
 
-fn wrong(message: String) -> Error {
-    Error::new(ErrorKind::Image, message)
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
     use super::*;
-
-    #[test]
-    fn reads_sizes_and_says_what_is_none() {
-        assert_eq!(parse_size("100M").unwrap(), 100 << 20);
-        assert_eq!(parse_size("2G").unwrap(), 2 << 30);
-        assert_eq!(parse_root("200M").unwrap(), ext4::Size::Fixed(200 << 20));
-        assert_eq!(parse_root("shrink").unwrap(), ext4::Size::Shrink { free: FREE });
-        assert_eq!(parse_root("shrink+1G").unwrap(), ext4::Size::Shrink { free: 1 << 30 });
-        for text in ["", "M", "100MB", "-1M", "99999999999G", "1.5G"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
-        assert!(parse_root("shrink-1").is_err());
-    }
 
     #[test]
     fn makes_a_table_that_sfdisk_finds_nothing_wrong_with() {

@@ -1,28 +1,29 @@
 //! Names and numbers of users and groups, as the image's own `/etc/passwd` and `/etc/group` have them.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::install::users;
 use crate::image::{Entry, Tree};
 use crate::state::Attributes;
 use crate::suggest::did_you_mean;
 
-/// The number of a user, given its name or its number.
+/// The number of a user, given its name or its number. root is there before any package.
 pub fn user_id(tree: &Tree, name: &str) -> Result<u32> {
-    id(tree, "user", "/etc/passwd", name)
+    let found = users::uid(tree, name)?.or((name == "root").then_some(0));
+    found.ok_or_else(|| unknown(tree, "user", "/etc/passwd", name))
 }
 
 /// The number of a group, given its name or its number.
 pub fn group_id(tree: &Tree, name: &str) -> Result<u32> {
-    id(tree, "group", "/etc/group", name)
+    let found = users::gid(tree, name)?.or((name == "root").then_some(0));
+    found.ok_or_else(|| unknown(tree, "group", "/etc/group", name))
 }
 
 /// The home directory of a user.
 pub fn home(tree: &Tree, user: &str) -> Result<String> {
-    let text = text(tree, "/etc/passwd")?;
-    let home = text.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.first() == Some(&user)).then(|| fields.get(5).map(|&home| home.to_owned()))?
-    });
-    home.ok_or_else(|| unknown("user", "/etc/passwd", user, &text))
+    match users::user(tree, user)? {
+        Some(found) => Ok(found.home),
+        None => Err(unknown(tree, "user", "/etc/passwd", user)),
+    }
 }
 
 /// Mode, owner and group of an entry, those of them that are wanted, as `stat` on the node would print them.
@@ -42,26 +43,9 @@ fn shown(name: &str, wanted: u32, found: u32) -> String {
     if wanted == found { name.to_owned() } else { found.to_string() }
 }
 
-fn text(tree: &Tree, file: &str) -> Result<String> {
-    Ok(String::from_utf8_lossy(&tree.read(file)?.unwrap_or_default()).into_owned())
-}
-
-fn id(tree: &Tree, what: &str, file: &str, name: &str) -> Result<u32> {
-    if let Ok(number) = name.parse() {
-        return Ok(number);
-    }
-    if name == "root" {
-        return Ok(0);
-    }
-    let text = text(tree, file)?;
-    let found = text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    });
-    found.ok_or_else(|| unknown(what, file, name, &text))
-}
-
-fn unknown(what: &str, file: &str, name: &str, text: &str) -> Error {
+fn unknown(tree: &Tree, what: &str, file: &str, name: &str) -> Error {
+    let bytes = tree.read(file).ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let names = text.lines().filter_map(|line| line.split(':').next());
     let error = Error::new(ErrorKind::Image, format!("the image has no {what} `{name}` in {file}"));
     match did_you_mean(name, names) {
