@@ -290,5 +290,4 @@ fn hashes(boot: &Tree) -> Result<BTreeMap<String, Hash>> {
 }
 
 #[cfg(test)]
-#[cfg(test)]
 mod tests;
