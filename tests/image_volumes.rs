@@ -1,4 +1,5 @@
 //! Volumes as the kernel sees them (mounting needs root), and what packing them takes.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
