@@ -80,7 +80,7 @@ impl VaultFile {
     }
 
     fn history(&self) -> Option<History> {
-        self.states.as_deref().map(|states| History::new(states, &self.open.id()))
+        self.states.as_deref().map(|states| History::new(states, &self.open.id(), &self.path))
     }
 
     /// Best effort: a home directory that cannot be written to is no reason to fail.

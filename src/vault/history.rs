@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::crypto;
 
@@ -15,9 +18,11 @@ const KEPT: usize = 500;
 pub struct History(PathBuf);
 
 impl History {
-    /// The memory of the vault `id` in the directory `states`.
-    pub fn new(states: &Path, id: &str) -> Self {
-        Self(states.join("vaults").join(id))
+    /// The memory of the vault `id` at `path`, in the directory `states`. Copies elsewhere, such as a second clone of the
+    /// project, have versions of their own.
+    pub fn new(states: &Path, id: &str, path: &Path) -> Self {
+        let place = crypto::hex(&Sha256::digest(path.as_os_str().as_bytes())[..8]);
+        Self(states.join("vaults").join(format!("{id}-{place}")))
     }
 
     /// How many newer versions this machine has seen than the one with this MAC. A version that is new is remembered.
@@ -72,26 +77,29 @@ mod tests {
     #[test]
     fn a_version_that_was_seen_before_others_is_an_older_one() {
         let dir = tempfile::tempdir().unwrap();
-        let history = History::new(dir.path(), "00ff");
+        let history = History::new(dir.path(), "00ff", Path::new("/a/vault.enc"));
         let newer = |mac: u8| history.newer_than(&[mac; 32]).unwrap();
         assert_eq!((newer(1), newer(1), newer(2), newer(3)), (0, 0, 0, 0));
         assert_eq!((newer(3), newer(2), newer(1)), (0, 1, 2));
         // It was put back on purpose.
         history.remember(&[1; 32]).unwrap();
         assert_eq!((newer(1), newer(3), newer(2)), (0, 1, 2));
-        assert_eq!(History::new(dir.path(), "other").newer_than(&[1; 32]).unwrap(), 0);
+        for (id, path) in [("other", "/a/vault.enc"), ("00ff", "/b/vault.enc")] {
+            let other = History::new(dir.path(), id, Path::new(path));
+            assert_eq!(other.newer_than(&[1; 32]).unwrap(), 0, "{id} {path}");
+        }
     }
 
     #[test]
     fn the_memory_stays_small() {
         let dir = tempfile::tempdir().unwrap();
-        let history = History::new(dir.path(), "00ff");
+        let history = History::new(dir.path(), "00ff", Path::new("/a/vault.enc"));
         for number in 0..600_u16 {
             let mut mac = [0; 32];
             mac[..2].copy_from_slice(&number.to_be_bytes());
             history.remember(&mac).unwrap();
         }
-        let text = fs::read_to_string(dir.path().join("vaults/00ff")).unwrap();
+        let text = fs::read_to_string(&history.0).unwrap();
         assert_eq!(text.lines().count(), KEPT);
         assert!(text.ends_with(&format!("0257{}\n", "0".repeat(60))));
     }
