@@ -3,104 +3,12 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use common::{Cluster, Said, eventually, said};
-use pirun_lab::{Lab, Mirror, MirrorServer};
-use tempfile::TempDir;
-
-/// A project that builds images from a mirror.
-struct Builder {
-    project: TempDir,
-    server: MirrorServer,
-    url: String,
-    key: PathBuf,
-}
-
-impl Builder {
-    fn new(login: &Path) -> Self {
-        let mirror = Mirror::obtain().expect("the mirror");
-        let project = tempfile::tempdir().expect("a directory");
-        let server = mirror.serve().expect("a server");
-        let builder =
-            Self { url: server.url(), server, key: mirror.keys().join(mirror.key_name()), project };
-        std::fs::copy("vault.enc", builder.path("vault.enc")).expect("the sample vault");
-        std::fs::copy(login, builder.path("login.pub")).expect("a public key");
-        builder.write("inventory.yaml", "all:\n  hosts:\n    rpi40:\n");
-        std::fs::create_dir(builder.path("playbooks")).expect("made");
-        let shipped = std::fs::read_to_string("playbooks/build_image.rhai").expect("shipped");
-        builder.write("playbooks/build_image.rhai", &shipped);
-        builder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.project.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).expect("written");
-    }
-
-    fn pirun(&self, args: &[&str]) -> Said {
-        said(self.command(args).output().expect("pirun runs"))
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pirun"));
-        command
-            .args(args)
-            .current_dir(self.project.path())
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .env("XDG_STATE_HOME", self.path("state"))
-            .env("PIRUN_VAULT_PASSWORD", common::PASSWORD)
-            .env("COLUMNS", "100")
-            .env("NO_COLOR", "1")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    /// The shipped playbook, with sizes that are enough for fixtures.
-    fn build(&self, more: &[&str]) -> Said {
-        said(self.build_command(more).output().expect("pirun runs"))
-    }
-
-    fn build_command(&self, more: &[&str]) -> Command {
-        let key = self.key.display().to_string();
-        let args =
-            ["build_image.rhai", "--mirror", &self.url, "--keys", &key, "--key", "login.pub"];
-        let sizes = ["--boot-size", "48M", "--root-size", "320M", "--data-size", "64M"];
-        self.command(&[&args[..], &sizes, more].concat())
-    }
-
-    fn unpack(&self, packed: &str) -> PathBuf {
-        let image = self.path("card.img");
-        let script = format!(
-            "gzip -dc '{}' | dd of='{}' bs=1M conv=sparse iflag=fullblock status=none",
-            self.path(packed).display(),
-            image.display()
-        );
-        run(Command::new("sh").args(["-c", &script]));
-        image
-    }
-}
-
-/// Runs a program that must end well; what it printed.
-#[track_caller]
-fn run(command: &mut Command) -> String {
-    let output = command.output().expect("it starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {text}");
-    text
-}
-
-fn key_pair(dir: &Path) -> PathBuf {
-    let key = dir.join("login");
-    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-    key.with_extension("pub")
-}
+use common::builder::{Builder, key_pair, run};
+use common::{Cluster, eventually};
+use pirun_lab::Lab;
 
 /// The hashes of all files of `output` but signatures, which are new each time.
 fn hashes(builder: &Builder) -> String {
