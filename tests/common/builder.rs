@@ -98,8 +98,8 @@ impl Builder {
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let output = command.output().expect("it starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {text}");
     text
 }
