@@ -98,12 +98,13 @@ def main():
         wants = [line.split()[1] for line in open(f"{project}/image.lock") if line.startswith("want ")]
         packages = sorted(glob.glob(f"{work}/cache/pirun/apk/*.apk"))
 
-        def fresh():
+        def fresh(*more):
             shutil.rmtree(f"{project}/output", ignore_errors=True)
-            build("--offline")
+            build("--offline", *more)
 
         jobs = {
             "pirun build_image.rhai": fresh,
+            "the same with --zstd": lambda: fresh("--zstd"),
             "the same, laid out but not packed (dry run)": lambda: build("--offline", "--dry-run"),
             "the floor: decode, verify, write": lambda: floor(work, packages),
             "apk, mkfs.ext4 -d, dd, pigz": lambda: original(f"{work}/original", mirror, wants),
