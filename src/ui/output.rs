@@ -74,6 +74,17 @@ mod tests {
     }
 
     #[test]
+    fn the_same_secret_twice_in_a_row_is_shown_once_wherever_it_is_cut() {
+        for size in 1..9 {
+            let mut lines = OutputLines::new(&hiding("abba"));
+            let mut shown: Vec<String> =
+                b"abbaabba".chunks(size).flat_map(|piece| lines.push(piece)).collect();
+            shown.extend(lines.finish());
+            assert_eq!(shown, ["<secret:token>"], "in pieces of {size}");
+        }
+    }
+
+    #[test]
     fn lines_come_as_soon_as_they_are_whole() {
         let mut lines = OutputLines::new(&hiding("hunter2hunter2"));
         assert_eq!(lines.push(b"fetch 1\nfetch 2\nfet"), ["fetch 1", "fetch 2"]);

@@ -45,10 +45,11 @@ impl RedactStream {
         out
     }
 
-    /// How many bytes can be decided: not those that may become a secret, nor a secret that may go on in them.
+    /// How many bytes can be decided: not those that may become a secret, nor a secret that may go on in them. One that
+    /// ends where they begin waits too: with the same secret right behind it, both are shown as one.
     fn settled(&self, matcher: &Matcher, spans: &[Span]) -> usize {
         let undecided = matcher.undecided_from(&self.held, self.holds_a_dump());
-        let reaching = spans.iter().find(|span| span.start < undecided && undecided < span.end);
+        let reaching = spans.iter().find(|span| span.start < undecided && undecided <= span.end);
         match reaching {
             Some(_) if self.held.len() > PATIENCE => undecided,
             Some(span) => span.start,
