@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Image,
     /// A card or disk cannot, or must not, be written.
     Device,
+    /// A node's slots, or what is to go into one, are not what an upgrade needs.
+    Upgrade,
     /// A backup, or the place where backups are kept, is not what it should be.
     Backup,
     /// A wait or a command ran out of time.
@@ -60,6 +62,7 @@ impl ErrorKind {
             Self::File => "file",
             Self::Image => "image",
             Self::Device => "device",
+            Self::Upgrade => "upgrade",
             Self::Backup => "backup",
             Self::Timeout => "timeout",
             Self::HostsFailed => "hosts_failed",

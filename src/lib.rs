@@ -22,5 +22,7 @@ pub mod state;
 pub mod suggest;
 pub mod template;
 pub mod ui;
+pub mod units;
+pub mod upgrade;
 pub mod vault;
 pub mod visible;

@@ -127,7 +127,7 @@ fn image(root: &RootHandle, options: &ImageOptions) -> Result<ImageHandle> {
     options.check_boards()?;
     let run = root.run().clone();
     let mut root = root.finish()?;
-    let id = root.identify()?;
+    let id = root.identify(u64::try_from(options.floor).unwrap_or_default())?;
     let key = options.sign.as_ref().map(signing_key).transpose()?;
     let previous = options.previous.as_ref();
     let previous = previous.map(|path| assemble::previous(&run.places().project.join(path)));

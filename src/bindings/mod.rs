@@ -27,6 +27,7 @@ pub mod secrets;
 pub mod services;
 pub mod templates;
 pub mod transfers;
+pub mod upgrades;
 pub mod values;
 
 use rhai::{Engine, Module};
@@ -57,6 +58,7 @@ pub const TOPICS: &[Topic] = &[
     scopes::TOPIC,
     transfers::TOPIC,
     kube::TOPIC,
+    upgrades::TOPIC,
     rootfs::TOPIC,
     images::TOPIC,
     cards::TOPIC,

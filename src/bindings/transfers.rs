@@ -49,7 +49,7 @@ options! {
 }
 
 /// Tells how far a transfer is, but not more often than a person can read.
-fn progress(host: &HostHandle, label: &str) -> impl FnMut(u64, u64) + Send + use<> {
+pub(super) fn progress(host: &HostHandle, label: &str) -> impl FnMut(u64, u64) + Send + use<> {
     let (run, host, label) = (Arc::clone(host.run()), host.label(), label.to_owned());
     let mut told = std::time::Instant::now();
     move |done, total| {

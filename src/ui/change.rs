@@ -1,10 +1,11 @@
 //! A change in the words of the output.
 
 use super::block::{Block, Mark};
-use super::paint::{count, size, width};
+use super::paint::{count, width};
 use crate::diff::{self, Kind};
 use crate::report::{Line, Tone};
 use crate::state::{Aspect, Change};
+use crate::units::size;
 use crate::visible::visible;
 
 /// Differences of properties stand on the line itself up to this width, else below it.

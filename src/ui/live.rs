@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::paint::{cut, pad, size, time, width};
+use super::paint::{cut, pad, time, width};
 use super::settings::columns;
+use crate::units::size;
 use crate::visible::visible;
 
 const TICK: Duration = Duration::from_millis(200);

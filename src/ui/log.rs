@@ -9,11 +9,12 @@ use std::time::SystemTime;
 use super::block::{Block, Layout, Mark};
 use super::change;
 use super::event::Event;
-use super::paint::{Paint, size};
+use super::paint::Paint;
 use super::recap;
 use super::stamp::stamp;
 use crate::error::{Error, Result};
 use crate::report::Sources;
+use crate::units::size;
 
 /// Logs that are kept, the new one included.
 const KEPT: usize = 20;

@@ -128,18 +128,6 @@ pub fn time(time: Duration) -> String {
     }
 }
 
-/// `512 B`, `12.3 kB`, `1.5 GB`: powers of 1000, as storage is sold and `dd` reports it.
-pub fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if value < 999.95 || unit == "GB" {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1000.0;
-    }
-    format!("{bytes} B")
-}
-
 /// `1 host`, `3 hosts`.
 pub fn count(number: usize, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
@@ -159,10 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn times_and_sizes_are_short() {
+    fn times_are_short() {
         let times = [0.31, 9.99, 12.0, 185.0, 3720.0].map(|s| time(Duration::from_secs_f64(s)));
         assert_eq!(times, ["0.3 s", "9.9 s", "12 s", "3m 05s", "1h 02m"]);
-        let sizes = [512, 999_999, 12_345, 1_500_000_000].map(size);
-        assert_eq!(sizes, ["512 B", "1.0 MB", "12.3 kB", "1.5 GB"]);
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use super::block::{Block, Layout, Mark};
 use super::event::{Event, Recap};
 use super::group::{Held, Shared, listed, same_on};
-use super::paint::{count, size, width};
+use super::paint::{count, width};
 use super::settings::Settings;
 use super::{change, recap};
 use crate::report::{Line, Sources, Tone};
 use crate::state::Change;
+use crate::units::size;
 use crate::visible::visible;
 
 /// How often a transfer is mentioned where there is no live line.

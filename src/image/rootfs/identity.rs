@@ -9,21 +9,32 @@ use crate::state::File;
 
 /// Where the node reads it.
 pub const IMAGE: &str = "/etc/pirun/image";
+/// Where the node reads which versions it takes no more.
+const FLOOR: &str = "/etc/pirun/floor";
 
 impl Rootfs {
     /// Names the image by its content, in `/etc/pirun/image`, and gives the id: `img-` and 16 hex digits. The same
-    /// packages and the same changes give the same id.
+    /// packages and the same changes give the same id. Nodes that ran it take none below the version `floor`.
     ///
     /// # Errors
     /// When `/etc/pirun` is no directory.
-    pub fn identify(&mut self) -> Result<String> {
+    pub fn identify(&mut self, floor: u64) -> Result<String> {
         self.tree.remove(IMAGE);
+        self.tree.remove(FLOOR);
+        if floor > 0 {
+            self.write_line(FLOOR, &floor.to_string())?;
+        }
         let digest = self.digest();
         let id: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let id = format!("img-{id}");
-        let content = format!("{id}\n").into_bytes();
-        self.bring(&File { verb: "file", path: IMAGE.to_owned(), content, ..File::default() })?;
+        self.write_line(IMAGE, &id)?;
         Ok(id)
+    }
+
+    fn write_line(&mut self, path: &str, line: &str) -> Result<()> {
+        let content = format!("{line}\n").into_bytes();
+        self.bring(&File { verb: "file", path: path.to_owned(), content, ..File::default() })?;
+        Ok(())
     }
 
     /// Files of packages count by their packages' checksums, all else by its content.

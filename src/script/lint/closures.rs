@@ -5,7 +5,7 @@ use rhai::{ASTNode, Expr, Position, Stmt};
 use super::Report;
 use super::tree::{Closure, Node, Script, closure, root};
 
-/// Methods that change their receiver.
+/// Methods that change their receiver. An array's `drain` is not among them: a cluster's moves pods.
 const MUTATING: &[&str] = &[
     "push",
     "append",
@@ -16,7 +16,6 @@ const MUTATING: &[&str] = &[
     "clear",
     "set",
     "retain",
-    "drain",
     "sort",
     "reverse",
     "truncate",

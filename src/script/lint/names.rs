@@ -52,7 +52,9 @@ pub fn check(script: &Script, node: &Node, report: &mut Report) {
 
 fn check_call(script: &Script, node: &Node, call: &Call, report: &mut Report) {
     let name = call.name();
+    // The parser makes `curry` of what a closure captures, however much it is.
     if name.contains('$')
+        || name == "curry"
         || is_variable(script, node, name)
         || (call.is_method && script.keys.contains(name))
     {
