@@ -207,6 +207,16 @@ pub mod api {
         })
     }
 
+    /// Whether Kubernetes knows a node: not before its k3s has run once.
+    ///
+    /// ```rhai,parse
+    /// if !kube(host("server")).knows(host) { warn(host, "has not joined the cluster yet"); }
+    /// ```
+    #[rhai_fn(pure, return_raw)]
+    pub fn knows(ctx: NativeCallContext, kube: &mut Kube, host: Dynamic) -> ScriptResult<bool> {
+        kube.0.look(&ctx, "is it known", |server| kube::is_known(server, &node_name(&host)?))
+    }
+
     /// Whether a node is Ready.
     ///
     /// ```rhai,parse

@@ -5,7 +5,7 @@ mod node;
 mod workload;
 
 pub use manifests::{Delete, apply, differences};
-pub use node::{DrainOptions, drain, is_ready, uncordon};
+pub use node::{DrainOptions, drain, is_known, is_ready, uncordon};
 pub use workload::{Workload, restart, wait};
 
 use std::time::Duration;

@@ -75,6 +75,14 @@ fn find(server: &Node, name: &str) -> Result<Option<Object>> {
     })
 }
 
+/// Whether Kubernetes knows the node.
+///
+/// # Errors
+/// When the API server does not answer.
+pub fn is_known(server: &Node, name: &str) -> Result<bool> {
+    Ok(find(server, name)?.is_some())
+}
+
 /// Whether the node is Ready.
 ///
 /// # Errors
