@@ -6,6 +6,7 @@
 use std::io::Cursor;
 
 use super::{Slots, UpdateImage, wrong};
+use crate::diff;
 use crate::error::{Error, Result};
 use crate::image::pack::hex;
 use crate::remote::quote::{sh_quote, sh_words};
@@ -84,8 +85,7 @@ impl BootFiles<'_> {
             bytes += after.len() as u64;
             if TEXTS.contains(path) {
                 let before = node.remote().read(&format!("{dir}/{path}"))?.unwrap_or_default();
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                change = change.with(Aspect::Text { before: text(&before), after: text(after) });
+                change = change.with(difference(path, &before, after));
             }
         }
         let others: Vec<&str> =
@@ -129,6 +129,13 @@ impl BootFiles<'_> {
             names = sh_words(&paths),
         )
     }
+}
+
+/// How a text differs, with its name above.
+fn difference(path: &str, before: &[u8], after: &[u8]) -> Aspect {
+    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
+    let lines = diff::unified(&before, &after).into_iter().map(|line| line.text + "\n");
+    Aspect::Patch { text: std::iter::once(format!("{path}\n")).chain(lines).collect() }
 }
 
 /// Makes the boot partition `D` writable until the shell ends.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 pub mod builder;
+pub mod upgrades;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

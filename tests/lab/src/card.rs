@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -29,18 +29,20 @@ pub struct Card {
     /// Where its device nodes are, and a place to mount: on the hub's disks.
     dir: PathBuf,
     order: ByteOrder,
+    /// Whether a slot must hold a kernel, as for U-Boot. The lab's own slots have none.
+    wants_kernel: bool,
 }
 
 impl Card {
     /// A new card with the content of `template`; `dir` is the node's own place on the hub's disks.
     pub fn create(template: &Path, dir: &Path, order: ByteOrder) -> Result<Self> {
-        Self::insert(in_memory(template)?, &PARTITIONS, dir, order)
+        Self::insert(in_memory(template)?, &PARTITIONS, dir, order, false)
     }
 
     /// A new card with the content of a card image of pirun's, but for the boot partition, which is empty.
     pub fn of_image(image: &Path, dir: &Path, order: ByteOrder) -> Result<Self> {
         let (image, partitions) = with_ext4_boot(image)?;
-        Self::insert(image, &partitions, dir, order)
+        Self::insert(image, &partitions, dir, order, true)
     }
 
     fn insert(
@@ -48,10 +50,11 @@ impl Card {
         partitions: &[Partition; 4],
         dir: &Path,
         order: ByteOrder,
+        wants_kernel: bool,
     ) -> Result<Self> {
         let disk = Disk::attach(&image, partitions)?;
         fs::create_dir(dir.join("card"))?;
-        let card = Self { image, disk, dir: dir.to_owned(), order };
+        let card = Self { image, disk, dir: dir.to_owned(), order, wants_kernel };
         for (name, number) in card.devices() {
             mknodat(
                 CWD,
@@ -120,7 +123,12 @@ impl Medium for Card {
     fn mount(&self, kernel: &Kernel, root: &Path) -> Result<()> {
         let device = format!("/dev/{}", kernel.root);
         mount(&device, root, "ext4", MountFlags::RDONLY, c"")
-            .with_context(|| format!("kernel panic: cannot mount root from {device}"))
+            .with_context(|| format!("kernel panic: cannot mount root from {device}"))?;
+        if self.wants_kernel && !root.join("boot/vmlinuz-rpi").exists() {
+            unmount(root, UnmountFlags::empty())?;
+            bail!("there is no kernel in {device}");
+        }
+        Ok(())
     }
 
     fn is_warm(&self) -> bool {
