@@ -75,6 +75,12 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What stands for the node in the names of backups of its paths: they are kept apart from a server's. No host has such a
+/// name.
+pub fn paths_of(node: &str) -> String {
+    format!("{node}~data")
+}
+
 /// The file name of a backup of `node`.
 pub fn file_name(node: &str, taken: DateTime) -> String {
     format!("{node}_{}{ENDING}", taken.strftime(STAMP))

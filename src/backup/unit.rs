@@ -12,6 +12,7 @@ mod tests;
 
 pub use info::{Info, Kind, Method};
 pub use names::{CERTIFICATE, DATABASE, TOKEN, WAL};
+pub(in crate::backup) use read::failed;
 pub use read::{Entry, EntryKind, Unit, read};
 
 use crate::error::{Error, ErrorKind};

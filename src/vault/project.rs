@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::VaultError;
+use super::credential::Credential;
 use super::file::{self, VaultFile};
 use super::kdf::Limits;
 use super::open::OpenVault;
 use super::password::{Ask, Sources};
 use super::redact::Redactor;
+use super::sealed::{Unlocked, Vault};
 use super::secret::Secret;
 use super::value::SecretValue;
 use crate::error::Result;
@@ -26,6 +28,8 @@ struct Inner {
     dry_run: bool,
     watch: Option<Watch>,
     opened: Mutex<Option<VaultFile>>,
+    /// What opened it.
+    credential: Mutex<Option<Credential>>,
 }
 
 /// Notices that somebody put an older vault back.
@@ -47,8 +51,8 @@ impl ProjectVault {
         dry_run: bool,
         watch: Option<Watch>,
     ) -> Self {
-        let (path, opened) = (path.into(), Mutex::default());
-        Self(Arc::new(Inner { path, sources, ask, redactor, dry_run, watch, opened }))
+        let (path, opened, credential) = (path.into(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { path, sources, ask, redactor, dry_run, watch, opened, credential }))
     }
 
     pub fn path(&self) -> &Path {
@@ -79,6 +83,34 @@ impl ProjectVault {
     /// No vault, no such secret, or the vault does not open.
     pub fn get(&self, name: &str) -> Result<Secret> {
         self.with_open(|file| file.open().get(name))
+    }
+
+    /// Opens the vault and lets `work` look into it.
+    ///
+    /// # Errors
+    /// No vault, or it does not open; those of `work`.
+    pub fn with<T>(&self, work: impl FnOnce(&OpenVault) -> Result<T>) -> Result<T> {
+        self.with_open(|file| Ok(work(file.open())))?
+    }
+
+    /// Unlocks the slots of a backup with the password of this run, asking for it if nobody has yet.
+    ///
+    /// # Errors
+    /// None of the slots opens with it.
+    pub fn unlock_slots(&self, slots: &Vault) -> Result<Unlocked> {
+        Ok(self.unlock_by_slots(slots)?)
+    }
+
+    fn unlock_by_slots(&self, slots: &Vault) -> Result<Unlocked, VaultError> {
+        let mut known = self.0.credential.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(credential) = &*known {
+            return slots.unlock(credential, None, &Limits::default());
+        }
+        let limits = Limits::default();
+        let (unlocked, credential) =
+            self.0.sources.unlock_and_keep(slots, &limits, &*self.0.ask)?;
+        *known = Some(credential);
+        Ok(unlocked)
     }
 
     /// `None` if there is no such secret, or no vault at all.
@@ -135,7 +167,7 @@ impl ProjectVault {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {
             let vault = file::read(&self.0.path)?;
-            let unlocked = self.0.sources.unlock(&vault, &Limits::default(), &*self.0.ask)?;
+            let unlocked = self.unlock_by_slots(&vault)?;
             let open = OpenVault::new(vault, unlocked)?;
             let secrets: Result<Vec<_>, _> = open.names().map(|name| open.get(name)).collect();
             self.0.redactor.add_all(secrets?);

@@ -81,7 +81,8 @@ pub fn read<R: Read>(
 
 type Raw<'a, R> = tar::Entry<'a, R>;
 
-fn failed(error: io::Error) -> Error {
+/// What an error of the source means.
+pub(in crate::backup) fn failed(error: io::Error) -> Error {
     match ContainerError::of(error) {
         ContainerError::Io(error) => refused(error),
         error => error.into(),

@@ -69,7 +69,7 @@ impl Client {
 }
 
 /// From `Content-Range: bytes 7-9/10`.
-fn range_begin<T>(answer: &ureq::http::Response<T>) -> Option<u64> {
+fn range_begin<T>(answer: &http::Response<T>) -> Option<u64> {
     let range = answer.headers().get("Content-Range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
