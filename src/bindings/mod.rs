@@ -25,6 +25,7 @@ pub mod run;
 pub mod scopes;
 pub mod secrets;
 pub mod services;
+pub mod stores;
 pub mod templates;
 pub mod transfers;
 pub mod upgrades;
@@ -59,6 +60,7 @@ pub const TOPICS: &[Topic] = &[
     transfers::TOPIC,
     kube::TOPIC,
     upgrades::TOPIC,
+    stores::TOPIC,
     rootfs::TOPIC,
     images::TOPIC,
     cards::TOPIC,

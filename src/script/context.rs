@@ -57,6 +57,11 @@ pub trait Secrets: Send + Sync {
 
     /// All names. Readable without the password.
     fn names(&self) -> Result<Vec<String>>;
+
+    /// The vault itself, whose keys seal backups; `None` where secrets come from elsewhere.
+    fn project_vault(&self) -> Option<&ProjectVault> {
+        None
+    }
 }
 
 impl Secrets for ProjectVault {
@@ -78,6 +83,10 @@ impl Secrets for ProjectVault {
 
     fn names(&self) -> Result<Vec<String>> {
         Self::names(self)
+    }
+
+    fn project_vault(&self) -> Option<&ProjectVault> {
+        Some(self)
     }
 }
 
