@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 pub mod builder;
+pub mod control_plane;
 pub mod upgrades;
 
 use std::fmt::Write as _;

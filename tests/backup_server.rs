@@ -1,0 +1,187 @@
+//! Backups of a control plane on lab nodes, while its datastore is written to.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::Cluster;
+use common::control_plane::{self, Copying, SERVER, is_well, max_id};
+use pirun::backup::container::Container;
+use pirun::backup::unit::{self, DATABASE, EntryKind, WAL};
+use pirun::vault::{Credential, Kdf, Limits, OpenVault};
+use rusqlite::Connection;
+
+/// As cheap as a vault may be: what is tested here is not its password.
+const CHEAP: Kdf = Kdf { memory: 12 << 10, passes: 3, lanes: 1 };
+
+/// One server that is written to, and a vault.
+fn cluster(copying: Copying) -> Cluster {
+    let cluster = Cluster::start(&["rpi40"]);
+    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
+    let mut vault = OpenVault::create("main", &password, CHEAP).unwrap();
+    cluster.write("vault.enc", &vault.print().unwrap());
+    control_plane::install(cluster.node("rpi40"), copying, 200);
+    cluster
+}
+
+/// The names of the backups in a directory, sorted.
+fn backups(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".pbk"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Restores a backup's datastore as k3s would find it, and gives its last revision, and whether any before is missing.
+fn restored(file: &Path) -> (i64, bool) {
+    let container = Container::read(fs::File::open(file).unwrap()).unwrap();
+    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
+    let reader = container.open(&password, &Limits::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    unit::read(reader, &mut |_, entry, content| {
+        if entry.name == DATABASE || entry.name == WAL {
+            let path = directory.path().join(entry.name.rsplit('/').next().unwrap());
+            std::io::copy(content, &mut fs::File::create(path).unwrap()).unwrap();
+        }
+        Ok(())
+    })
+    .unwrap();
+    let opened = Connection::open(directory.path().join("state.db")).unwrap();
+    let whole: String = opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    let ask = |sql: &str| opened.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let last = ask("SELECT max(id) FROM kine");
+    (last, ask("SELECT count(*) FROM kine") != last)
+}
+
+#[test]
+fn a_backup_holds_all_that_a_server_is_made_of() {
+    let cluster = cluster(Copying::Vacuum);
+    let before = max_id(cluster.node("rpi40"));
+    let dry = cluster.pirun(&["backup.rhai", "--dry-run"]).ok();
+    assert!(dry.stdout.contains("copied by sqlite3"), "{}", dry.stdout);
+    assert!(!cluster.path("backups").exists());
+    let said = cluster.pirun(&["backup.rhai"]).ok();
+    assert!(said.stdout.contains(", verified"), "{}", said.stdout);
+    let names = backups(&cluster.path("backups"));
+    let file = cluster.path("backups").join(&names[0]);
+    let (last, is_holed) = restored(&file);
+    assert!(last >= before && !is_holed);
+    let container = Container::read(fs::File::open(&file).unwrap()).unwrap();
+    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
+    let mut lines = Vec::new();
+    unit::read(container.open(&password, &Limits::default()).unwrap(), &mut |_, entry, _| {
+        let kind = match &entry.kind {
+            EntryKind::Directory => "/".to_owned(),
+            EntryKind::Link(target) => format!(" -> {target}"),
+            EntryKind::File(_) => String::new(),
+        };
+        lines.push(format!("{:04o} {}{kind}", entry.mode, entry.name));
+        Ok(())
+    })
+    .unwrap();
+    lines.sort_by_key(|line| line[5..].to_owned());
+    insta::assert_snapshot!(lines.join("\n"));
+    assert!(is_well(cluster.node("rpi40")));
+}
+
+#[test]
+fn a_server_without_sqlite3_stands_still_for_a_moment_and_one_can_be_stopped() {
+    let cluster = cluster(Copying::Freeze);
+    let node = cluster.node("rpi40");
+    let plans = [&[][..], &["--stop"]].map(|flags| {
+        let dry = cluster.pirun(&[&["backup.rhai", "--dry-run"], flags].concat()).ok();
+        next_second();
+        let before = max_id(node);
+        let said = cluster.pirun(&[&["backup.rhai"], flags].concat()).ok();
+        assert!(said.stdout.contains(", verified"), "{}", said.stdout);
+        let names = backups(&cluster.path("backups"));
+        let (last, is_holed) = restored(&cluster.path("backups").join(names.last().unwrap()));
+        assert!(last >= before && !is_holed, "{last}, {before}");
+        common::eventually("k3s goes on", || is_well(node));
+        let line = dry.stdout.lines().find(|line| line.contains("backup the")).unwrap().to_owned();
+        let (begin, rest) = line.split_once("while ").unwrap();
+        format!("{begin}while … {}", rest.split_once("B ").unwrap().1)
+    });
+    let said = plans.join("\n");
+    assert!(said.contains("k3s stands still while … are copied"), "{said}");
+    assert!(said.contains("k3s is stopped while … are copied"), "{said}");
+}
+
+/// A backup's name says in which second it was taken.
+fn next_second() {
+    let second = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let begin = second();
+    while second() == begin {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Copies as one would think of them, made on the node itself while the datastore is written to.
+const NAIVE: [(&str, &str); 3] = [
+    ("cp state.db", "cp $D/state.db $T/"),
+    ("cp of all files", "cp $D/state.db $T/; sleep 0.2; cp $D/state.db-wal $T/"),
+    ("tar", "tar -cf - -C $D . | (sleep 0.2; tar -xf - -C $T)"),
+];
+
+/// How many of ten copies are damaged, or lack what was committed before.
+fn failures(node: &pirun_lab::Node, how: &str) -> usize {
+    let bad = |_: &usize| {
+        let before = max_id(node);
+        let script = format!("D={SERVER}/db T=/data/naive; rm -rf $T; mkdir $T; {how}");
+        // A file that grows or goes away while it is read is such a failure too.
+        if node.sh(&script).is_err() {
+            return true;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(node.root().join("data/naive")).unwrap().flatten() {
+            fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+        }
+        let opened = Connection::open(directory.path().join("state.db")).unwrap();
+        let whole: Result<String, _> =
+            opened.query_row("PRAGMA integrity_check", [], |row| row.get(0));
+        let last: Result<i64, _> =
+            opened.query_row("SELECT max(id) FROM kine", [], |row| row.get(0));
+        whole.as_deref() != Ok("ok") || last.is_ok_and(|last| last < before)
+    };
+    (0..10).filter(bad).count()
+}
+
+/// Twenty-five backups under load can each be restored, and naive copies of the same server cannot.
+fn many_backups(copying: Copying) {
+    let cluster = cluster(copying);
+    let node = cluster.node("rpi40");
+    let store = cluster.path("many");
+    let mut before = Vec::new();
+    for _ in 0..25 {
+        next_second();
+        before.push(max_id(node));
+        cluster.pirun(&["backup.rhai", "--to", "many", "--keep-last", "100"]).ok();
+    }
+    let names = backups(&store);
+    assert_eq!(names.len(), 25);
+    for (name, before) in names.iter().zip(before) {
+        let (last, is_holed) = restored(&store.join(name));
+        assert!(last >= before && !is_holed, "{name}: {last}, {before}");
+    }
+    let counts = NAIVE.map(|(name, how)| (name, failures(node, how)));
+    // The newest rows are in the log only, always.
+    assert_eq!(counts[0].1, 10, "{counts:?}");
+    assert!(is_well(node));
+}
+
+#[test]
+fn backups_by_sqlite3_under_load_can_each_be_restored_and_naive_copies_cannot() {
+    many_backups(Copying::Vacuum);
+}
+
+#[test]
+fn backups_of_a_server_that_stands_still_can_each_be_restored_and_naive_copies_cannot() {
+    many_backups(Copying::Freeze);
+}
