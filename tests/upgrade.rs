@@ -65,6 +65,38 @@ fn an_upgrade_is_foreseen_made_confirmed_and_not_made_twice() {
 }
 
 #[test]
+fn a_node_of_the_cluster_is_drained_before_and_freed_when_it_is_ready() {
+    let images = Images::get();
+    let cluster = images.cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    cluster.pirun(&["provision.rhai"]).ok();
+    let ready = r#"{"metadata":{"annotations":{"pirun/cordoned":"yes"}},"spec":{"unschedulable":true},"status":{"conditions":[{"type":"Ready","status":"True"}]}}"#;
+    node.sh(&format!("mkdir -p /data/lab/kubectl; echo '{ready}' >'/data/lab/kubectl/get node rpi40'; : >/var/log/kubectl.log")).expect("prepared");
+    let said = upgrade(&cluster, "v2", &[]).ok();
+    let steps: Vec<&str> = said
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("rpi40  ~ ")?.split(' ').next())
+        .collect();
+    assert_eq!(
+        steps,
+        ["write_slot", "drain", "boot_files", "arm_slot", "reboot", "confirm_slot", "uncordon"],
+        "{}",
+        said.stdout
+    );
+    let asked = node.sh("grep -v '^get' /var/log/kubectl.log").expect("read");
+    insta::assert_snapshot!(asked, @r"
+    drain rpi40 --ignore-daemonsets --timeout=300s
+    uncordon rpi40
+    annotate node rpi40 pirun/cordoned-
+    ");
+    // Not wanted: nothing of Kubernetes is touched.
+    node.sh(": >/var/log/kubectl.log").expect("emptied");
+    upgrade(&cluster, "v1", &["--no-drain"]).ok();
+    assert_eq!(node.sh("grep -v '^get' /var/log/kubectl.log || :").expect("read"), "");
+}
+
+#[test]
 fn an_image_that_is_not_for_the_node_is_refused_before_its_slot_is_touched() {
     let images = Images::get();
     let cluster = images.cluster(&["rpi40"]);

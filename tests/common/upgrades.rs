@@ -48,7 +48,7 @@ if broken == "k3s" {
 let signing_key = vault_or(sign, || new_signing_key());
 image::clean(root);
 image::keep_on_data(root);
-image(root, #{ boot: "48M", root: "shrink", free: "4M", data: "64M", sign: signing_key, version: number, floor: floor })
+image(root, #{ boot: "48M", root: "shrink", free: "4M", data: "128M", sign: signing_key, version: number, floor: floor })
     .save(`${output}/sdcard.img.gz`)
     .save_update(`${output}/sdcard_update.img.gz`);
 "##;

@@ -5,3 +5,4 @@ mod fan_out;
 mod modules;
 mod output;
 mod secrets;
+mod upgrade_order;

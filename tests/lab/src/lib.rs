@@ -59,6 +59,7 @@ mod warm;
 
 pub use anyhow::{Error, Result};
 pub use board::{Board, BoardOptions, BootPartition, MinimalCard, MinimalRoot, Parts, boot_script};
+pub use bootloader::turn as boot_loader_turn;
 pub use cache::Cache;
 pub use fetch::debian_packages;
 pub use hub::{Hub, Wire};
@@ -69,5 +70,5 @@ pub use node::Node;
 pub use plan::NodePlan;
 pub use relay::{Cut, Relay, Traffic};
 pub use rundir::base as base_dir;
-pub use uboot_env::ByteOrder;
+pub use uboot_env::{ByteOrder, Record};
 pub use userland::Layout;
