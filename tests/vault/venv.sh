@@ -1,8 +1,9 @@
 #!/bin/sh
-# Prints the directory of a Python environment with the peers that the vault is tested against, and makes it first
+# Prints the directory of a Python environment with the peers that something is tested against, and makes it first
 # if it is not there. The name holds a hash of the requirements, so that a new version makes a new environment.
+# `venv.sh [DIRECTORY]`: where the requirements.txt is; default: the vault's.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "${1:-$(dirname "$0")}" && pwd)
 hash=$(sha256sum "$here/requirements.txt" | cut -c 1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pirun-tests
 venv=$cache/venv-$hash

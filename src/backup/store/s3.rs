@@ -117,17 +117,25 @@ impl S3 {
 
     fn failed(&self, error: &object_store::Error) -> Error {
         use object_store::Error as E;
-        let place = format!("s3://{}", self.bucket);
+        let (place, text) = (format!("s3://{}", self.bucket), plain(error));
+        // What the server says to a request for a list comes as text only.
+        let is = |status: &str| text.contains(&format!("status code: {status}"));
         match error {
             E::NotFound { path, .. } => wrong(format!("{place} has no {path}"))
                 .hint("Is the bucket there? pirun makes none."),
-            E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-                wrong(format!("{place} refuses the access key"))
-                    .hint("`pirun vault set s3_access_key` and `s3_secret_key` change it.")
-                    .detail(plain(error))
-            }
-            _ => wrong(format!("{place} cannot be used")).detail(plain(error)),
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => self.denied(text),
+            _ if is("403") || is("401") => self.denied(text),
+            _ if is("404") => wrong(format!("there is no {place}"))
+                .hint("Is the bucket there? pirun makes none.")
+                .detail(text),
+            _ => wrong(format!("{place} cannot be used")).detail(text),
         }
+    }
+
+    fn denied(&self, text: String) -> Error {
+        wrong(format!("s3://{} refuses the access key", self.bucket))
+            .hint("`pirun vault set s3_access_key` and `s3_secret_key` change it.")
+            .detail(text)
     }
 
     pub(super) fn list(&self) -> Result<Vec<Stored>> {
