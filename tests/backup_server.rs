@@ -4,61 +4,13 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
-use common::Cluster;
-use common::control_plane::{self, Copying, SERVER, is_well, max_id};
+use common::backups::{backups, cluster, next_second, restored};
+use common::control_plane::{Copying, SERVER, is_well, max_id};
 use pirun::backup::container::Container;
-use pirun::backup::unit::{self, DATABASE, EntryKind, WAL};
-use pirun::vault::{Credential, Kdf, Limits, OpenVault};
+use pirun::backup::unit::{self, EntryKind};
+use pirun::vault::{Credential, Limits};
 use rusqlite::Connection;
-
-/// As cheap as a vault may be: what is tested here is not its password.
-const CHEAP: Kdf = Kdf { memory: 12 << 10, passes: 3, lanes: 1 };
-
-/// One server that is written to, and a vault.
-fn cluster(copying: Copying) -> Cluster {
-    let cluster = Cluster::start(&["rpi40"]);
-    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
-    let mut vault = OpenVault::create("main", &password, CHEAP).unwrap();
-    cluster.write("vault.enc", &vault.print().unwrap());
-    control_plane::install(cluster.node("rpi40"), copying, 200);
-    cluster
-}
-
-/// The names of the backups in a directory, sorted.
-fn backups(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".pbk"))
-        .collect();
-    names.sort();
-    names
-}
-
-/// Restores a backup's datastore as k3s would find it, and gives its last revision, and whether any before is missing.
-fn restored(file: &Path) -> (i64, bool) {
-    let container = Container::read(fs::File::open(file).unwrap()).unwrap();
-    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
-    let reader = container.open(&password, &Limits::default()).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    unit::read(reader, &mut |_, entry, content| {
-        if entry.name == DATABASE || entry.name == WAL {
-            let path = directory.path().join(entry.name.rsplit('/').next().unwrap());
-            std::io::copy(content, &mut fs::File::create(path).unwrap()).unwrap();
-        }
-        Ok(())
-    })
-    .unwrap();
-    let opened = Connection::open(directory.path().join("state.db")).unwrap();
-    let whole: String = opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(whole, "ok");
-    let ask = |sql: &str| opened.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let last = ask("SELECT max(id) FROM kine");
-    (last, ask("SELECT count(*) FROM kine") != last)
-}
 
 #[test]
 fn a_backup_holds_all_that_a_server_is_made_of() {
@@ -112,15 +64,6 @@ fn a_server_without_sqlite3_stands_still_for_a_moment_and_one_can_be_stopped() {
     let said = plans.join("\n");
     assert!(said.contains("k3s stands still while … are copied"), "{said}");
     assert!(said.contains("k3s is stopped while … are copied"), "{said}");
-}
-
-/// A backup's name says in which second it was taken.
-fn next_second() {
-    let second = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let begin = second();
-    while second() == begin {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }
 
 /// Copies as one would think of them, made on the node itself while the datastore is written to.

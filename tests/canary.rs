@@ -111,7 +111,7 @@ fn what_a_run_starts_does_not_inherit_the_password_of_the_vault() {
     let config = format!("{}/.ssh/config", cluster.home().display());
     let key = std::fs::read_to_string(&config).expect("readable");
     let program = format!("Match exec \"env >{}\"\n", seen.display());
-    std::fs::write(&config, key + &program).expect("written");
+    std::fs::write(&config, key + program.as_str()).expect("written");
     let play = "on(hosts(\"all\"), |host| { host.query(\"true\"); });\n\
                 print(local_query([\"env\"]).stdout);\n";
     let run = cluster.play(play, &[]).ok();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod backups;
 pub mod builder;
 pub mod control_plane;
 pub mod upgrades;

@@ -33,5 +33,5 @@ taken $TAKEN
 arch $(arch)
 END
 find INFO "$@" -type f -exec sha256sum {} + >MANIFEST
-tar -cf - -X out INFO "$@" MANIFEST
+send -X out INFO "$@" MANIFEST
 echo "snapshot-complete paths" >&2

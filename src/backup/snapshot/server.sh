@@ -159,7 +159,7 @@ for x in server/db/state.db-wal server/db/state.db server/token server/agent-tok
 	[ ! -e $x ] || [ $x/ = server/db/state.db-wal/ -a ! -s $x ] || set -- "$@" $x
 done
 find "$@" -type f -exec sha256sum {} + >MANIFEST
-tar -cf - "$@" MANIFEST
+send "$@" MANIFEST
 [ -z "$stopped" ] || [ -z "$(holders)" ] || die 26 "k3s started while its datastore was sent"
 start
 echo "snapshot-complete $METHOD" >&2

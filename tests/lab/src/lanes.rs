@@ -163,7 +163,7 @@ impl Lane {
             if shared.cut.is_some() {
                 return Ok(());
             }
-            let allowed = if self.is_to_node { shared.allowed(bytes.len()) } else { bytes.len() };
+            let allowed = shared.allowed(bytes.len(), self.is_to_node);
             let written = match self.to.write(&bytes[..allowed]) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

@@ -56,6 +56,8 @@ pub struct Shared {
     pub delay: Duration,
     /// Cut when that many bytes in all have gone to the node.
     limit: Option<(u64, Cut)>,
+    /// The same for bytes from the node.
+    answer_limit: Option<(u64, Cut)>,
     pub cut: Option<Cut>,
     pub closed: bool,
 }
@@ -116,6 +118,12 @@ impl Relay {
         shared.limit = Some((shared.traffic.bytes_to_node + bytes, cut));
     }
 
+    /// Cuts all connections when `bytes` more bytes have come from the node: not one more gets through.
+    pub fn cut_after_answers(&self, bytes: u64, cut: Cut) {
+        let mut shared = lock(&self.shared);
+        shared.answer_limit = Some((shared.traffic.bytes_from_node + bytes, cut));
+    }
+
     /// Whether it is cut at the moment.
     pub fn is_cut(&self) -> bool {
         lock(&self.shared).cut.is_some()
@@ -124,7 +132,7 @@ impl Relay {
     /// Ends a cut. Silent connections go on where they were, if their ends are still there.
     pub fn mend(&self) {
         let mut shared = lock(&self.shared);
-        (shared.cut, shared.limit) = (None, None);
+        (shared.cut, shared.limit, shared.answer_limit) = (None, None, None);
     }
 }
 
@@ -165,25 +173,25 @@ fn accept(listener: &TcpListener, target: SocketAddrV4, shared: &Mutex<Shared>) 
 }
 
 impl Shared {
-    /// How many of `wanted` bytes may go to the node.
-    pub fn allowed(&self, wanted: usize) -> usize {
-        let left = self
-            .limit
-            .map_or(u64::MAX, |(limit, _)| limit.saturating_sub(self.traffic.bytes_to_node));
+    /// How many of `wanted` bytes may go on.
+    pub fn allowed(&self, wanted: usize, is_to_node: bool) -> usize {
+        let (limit, passed) = match is_to_node {
+            true => (self.limit, self.traffic.bytes_to_node),
+            false => (self.answer_limit, self.traffic.bytes_from_node),
+        };
+        let left = limit.map_or(u64::MAX, |(limit, _)| limit.saturating_sub(passed));
         usize::try_from(left).map_or(wanted, |left| left.min(wanted))
     }
 
     /// Notes bytes that have gone, and cuts where the limit says so.
     pub fn count(&mut self, bytes: usize, is_to_node: bool) {
-        if !is_to_node {
-            self.traffic.bytes_from_node += bytes as u64;
-            return;
-        }
-        self.traffic.bytes_to_node += bytes as u64;
-        if let Some((limit, cut)) = self.limit
-            && self.traffic.bytes_to_node >= limit
-        {
-            (self.cut, self.limit) = (Some(cut), None);
+        let (limit, passed) = match is_to_node {
+            true => (&mut self.limit, &mut self.traffic.bytes_to_node),
+            false => (&mut self.answer_limit, &mut self.traffic.bytes_from_node),
+        };
+        *passed += bytes as u64;
+        if let Some((_, cut)) = limit.take_if(|(limit, _)| *passed >= *limit) {
+            self.cut = Some(cut);
         }
     }
 }
