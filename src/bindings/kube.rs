@@ -68,6 +68,11 @@ struct Manifests {
 }
 
 impl Manifests {
+    /// What a playbook gave; a mistake in it points at the call.
+    fn given(ctx: &NativeCallContext, kube: &Kube, value: &Dynamic) -> ScriptResult<Self> {
+        Self::read(kube, value).map_err(|error| kube.0.raise(ctx, error))
+    }
+
     fn read(kube: &Kube, value: &Dynamic) -> Result<Self> {
         let content = Content::from_option(value.clone())
             .map_err(|problem| Error::playbook(format!("manifests {problem}")))?;
@@ -155,8 +160,7 @@ pub mod api {
         kube: &mut Kube,
         manifests: Dynamic,
     ) -> ScriptResult<Change> {
-        let manifests =
-            Manifests::read(kube, &manifests).map_err(|error| kube.0.raise(&ctx, error))?;
+        let manifests = Manifests::given(&ctx, kube, &manifests)?;
         kube.0.change(&ctx, &format!("apply {}", manifests.subject), |server| {
             let Content { bytes, secret } = &manifests.content;
             kube::apply(server, &manifests.subject, bytes, *secret)
@@ -170,8 +174,7 @@ pub mod api {
         kube: &mut Kube,
         manifests: Dynamic,
     ) -> ScriptResult<String> {
-        let manifests =
-            Manifests::read(kube, &manifests).map_err(|error| kube.0.raise(&ctx, error))?;
+        let manifests = Manifests::given(&ctx, kube, &manifests)?;
         kube.0.look(&ctx, "diff", |server| kube::differences(server, &manifests.content.bytes))
     }
 
@@ -182,8 +185,7 @@ pub mod api {
         kube: &mut Kube,
         manifests: Dynamic,
     ) -> ScriptResult<Change> {
-        let manifests =
-            Manifests::read(kube, &manifests).map_err(|error| kube.0.raise(&ctx, error))?;
+        let manifests = Manifests::given(&ctx, kube, &manifests)?;
         let Manifests { subject, content } = &manifests;
         kube.0.change(&ctx, &format!("delete {subject}"), |server| {
             Delete::Manifests { subject, manifests: &content.bytes }.run(server)

@@ -1,7 +1,6 @@
 //! What was downloaded, kept under the hash of its content. Several builds may use and fill one cache at a time.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::image::apk::Package;
+use crate::image::output;
 
 /// How often a build looks whether another one has finished with a file.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -129,7 +129,7 @@ impl Cache {
 
     /// Keeps an index that is trusted.
     pub(super) fn keep_index(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        replace(&self.index_path(name), bytes)
+        output::write(&self.index_path(name), bytes)
     }
 
     pub(super) fn index_path(&self, name: &str) -> PathBuf {
@@ -152,22 +152,6 @@ fn user_dir() -> Result<PathBuf> {
 fn file_name(package: &Package) -> String {
     let hash: String = package.checksum.0.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}.{hash}.apk", package.full_name())
-}
-
-/// Writes a file in one step: after a crash there is the old content or the new.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let io = |error: std::io::Error| Error::io(path, &error);
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let mut temp = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(dir)
-        .map_err(io)?;
-    temp.write_all(bytes).and_then(|()| temp.as_file().sync_all()).map_err(io)?;
-    temp.persist(path).map_err(|failed| io(failed.error))?;
-    sync_directory(dir)
 }
 
 fn sync_directory(dir: &Path) -> Result<()> {

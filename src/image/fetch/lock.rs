@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Chosen;
-use super::cache::replace;
 use super::fetcher::Repository;
 use crate::error::{Error, ErrorKind, Result, Site};
 use crate::image::Alpine;
 use crate::image::apk::{Freshness, Index};
+use crate::image::output;
 
 const HEAD: &str =
     "# The packages that the image is made of. Written by pirun: `--update` chooses anew.\n";
@@ -90,7 +90,7 @@ impl Lock {
         if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
             return Ok(());
         }
-        replace(path, text.as_bytes())
+        output::write(path, text.as_bytes())
     }
 
     /// The text of the lock file: the same for the same choice.
