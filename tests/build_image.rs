@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::builder::{Builder, key_pair, run};
+use common::loop_device::LoopDevice;
 use common::{Cluster, eventually};
 use pirun_lab::Lab;
 
@@ -78,6 +79,9 @@ const FOR_THE_LAB: &str = r#"
 import "image" as image;
 let mirror = required_param("mirror", "string", "URL");
 let key    = required_param("keys", "string", "File");
+let card   = required_param("card", "string", "Device");
+let serial = required_param("expect_serial", "string", "Its serial number");
+let force  = param("force", [], "Reasons against it that do not count");
 let root = rootfs(#{ arch: "x86_64", mirrors: [mirror], keys: [key] });
 root.packages(image::BASE + image::K3S + ["dropbear", "dropbear-openrc", "busybox-mdev-openrc"]);
 image::prepare(root, "mdev");
@@ -94,7 +98,8 @@ root.line("/etc/fstab", "/dev/mmcblk0p1 /uboot ext4 ro 0 0", #{ regex: "^/dev/mm
 root.file("/boot/vmlinuz-rpi", #{ content: "a stand-in\n" });
 image::clean(root);
 image::keep_on_data(root);
-image(root, #{ boot: "48M", root: "shrink", data: "128M" }).save("output/sdcard.img.gz");
+// From the layout to the card: no file is between.
+write_card(image(root, #{ boot: "48M", root: "shrink", data: "128M" }), card, #{ force: force, expect_serial: serial });
 "#;
 
 #[test]
@@ -105,10 +110,17 @@ fn a_built_root_runs_as_a_node_and_is_provisioned_as_any_other() {
     builder.write("for_the_lab.rhai", FOR_THE_LAB);
     std::fs::copy("tests/lab/image/mdev.initd", builder.path("mdev.initd")).expect("copied");
     let key = builder.key.display().to_string();
-    builder.pirun(&["for_the_lab.rhai", "--mirror", &builder.url, "--keys", &key]).ok();
-    let card = builder.unpack("output/sdcard.img.gz");
+    let card = LoopDevice::new(&builder.path("card.img"), 1 << 30);
+    let args = ["for_the_lab.rhai", "--mirror", &builder.url, "--keys", &key];
+    let write = [&args[..], &["--card", &card.device], &card.consent()].concat();
+    let planned = builder.pirun(&[&write[..], &["--dry-run"]].concat()).ok().stdout;
+    assert!(planned.contains("card  ~ write_card /dev/loop"), "{planned}");
+    assert!(std::fs::read(&card.device).expect("read").iter().all(|byte| *byte == 0));
+    builder.pirun(&write).ok();
+    let again = builder.pirun(&write).ok().stdout;
+    assert!(!again.contains("write_card"), "it is written twice:\n{again}");
 
-    let node = lab.node("rpi40").card_of(&card).expect("a node");
+    let node = lab.node("rpi40").card_of(&card.file).expect("a node");
     assert_eq!(
         node.sh("cat /etc/timezone; grep -c . /data/etc/machine-id").expect("read"),
         "Europe/Berlin\n1\n"

@@ -7,7 +7,8 @@ use rhai::plugin::*;
 use rhai::{Map, Module};
 
 use super::Topic;
-use crate::device::{Card, HostKey, Personal, Phase, Plan, Reason, System};
+use super::images::ImageHandle;
+use crate::device::{Card, HostKey, Image, Personal, Phase, Plan, Reason, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options;
 use crate::remote::trust::HostKeys;
@@ -102,17 +103,17 @@ fn new_key(run: &RunContext, host: &str) -> Result<HostKey> {
 
 fn write(
     run: &RunContext,
-    image: &str,
+    image: &Image,
     device: &str,
     options: &WriteCardOptions,
 ) -> Result<Change> {
     run.check_cancelled()?;
     let forced = options.force.iter().map(|name| name.parse()).collect::<Result<Vec<Reason>>>()?;
-    let (system, image) = (System::default(), run.places().find(image));
+    let system = System::default();
     let mut personal = options.personal(run)?;
     let card = Card {
         system: &system,
-        image: &image,
+        image,
         device: Path::new(device),
         forced: &forced,
         expect_serial: options.expect_serial.as_deref(),
@@ -222,14 +223,27 @@ fn progress<'a>(
     }
 }
 
+/// What a playbook gave as the image: one that it built, or a file's name.
+fn image_of(run: &RunContext, value: &Dynamic) -> Result<Image> {
+    if let Some(handle) = value.read_lock::<ImageHandle>() {
+        return Ok(handle.card());
+    }
+    let name = value.read_lock::<ImmutableString>().ok_or_else(|| {
+        Error::playbook("`write_card` takes an image or the name of its file")
+            .hint("Write write_card(image(root, #{}), device) or write_card(\"output/sdcard.img.gz\", device).")
+    })?;
+    Image::open(&run.places().find(&name))
+}
+
 fn write_card(
     ctx: &NativeCallContext,
-    image: &str,
+    image: &Dynamic,
     device: &str,
     options: &WriteCardOptions,
 ) -> ScriptResult<Change> {
     let run = context(ctx).or_raise(ctx)?;
-    let change = write(&run, image, device, options).or_raise(ctx)?;
+    let image = image_of(&run, image).or_raise(ctx)?;
+    let change = write(&run, &image, device, options).or_raise(ctx)?;
     run.tell(Event::Change { host: LABEL.to_owned(), change: change.clone() });
     Ok(change)
 }
@@ -239,14 +253,20 @@ fn write_card(
 pub mod api {
     use crate::script::options;
 
-    /// Writes an image to a card, and reads it back. See `write_card` with options.
+    /// Writes an image to a card, and reads it back: a file, or what `image` made, saved or not. See `write_card` with
+    /// options.
     ///
     /// ```rhai,parse
     /// write_card("output/sdcard.img.gz", "/dev/sdc");
+    /// write_card(image(root, #{ boot: "100M" }), "/dev/sdc");
     /// ```
     #[rhai_fn(name = "write_card", return_raw)]
-    pub fn write_card(ctx: NativeCallContext, image: &str, device: &str) -> ScriptResult<Change> {
-        super::write_card(&ctx, image, device, &WriteCardOptions::default())
+    pub fn write_card(
+        ctx: NativeCallContext,
+        image: Dynamic,
+        device: &str,
+    ) -> ScriptResult<Change> {
+        super::write_card(&ctx, &image, device, &WriteCardOptions::default())
     }
 
     /// Writes an image to a card, reads it back, and makes it the card of one host.
@@ -261,11 +281,11 @@ pub mod api {
     #[rhai_fn(name = "write_card", return_raw)]
     pub fn write_card_with(
         ctx: NativeCallContext,
-        image: &str,
+        image: Dynamic,
         device: &str,
         options: Map,
     ) -> ScriptResult<Change> {
         let options = options::read(options).or_raise(&ctx)?;
-        super::write_card(&ctx, image, device, &options)
+        super::write_card(&ctx, &image, device, &options)
     }
 }

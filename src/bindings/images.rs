@@ -8,6 +8,7 @@ use rhai::{Map, Module};
 
 use super::Topic;
 use super::values::size_text;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::image::assemble::{self, Image};
 use crate::image::layout::Sizes;
@@ -36,6 +37,13 @@ fn module() -> Module {
     let mut module = exported_module!(api);
     module.set_custom_type::<ImageHandle>("Image");
     module
+}
+
+impl ImageHandle {
+    /// What a card gets of it, saved or not.
+    pub(super) fn card(&self) -> device::Image {
+        device::Image::LaidOut(format!("the image {}", self.id), Arc::new(self.image.card()))
+    }
 }
 
 /// How output names it where a host's name stands.

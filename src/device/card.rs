@@ -33,7 +33,7 @@ const GRAIN: usize = 4096;
 #[derive(Clone, Copy)]
 pub struct Card<'a> {
     pub system: &'a System,
-    pub image: &'a Path,
+    pub image: &'a Image,
     pub device: &'a Path,
     /// Reasons against that the user has named.
     pub forced: &'a [Reason],
@@ -50,7 +50,6 @@ pub struct Card<'a> {
 #[derive(Debug)]
 pub struct Plan {
     pub disk: Disk,
-    image: Image,
     /// Partition tables in words.
     now: String,
     then: String,
@@ -67,8 +66,7 @@ impl Card<'_> {
     /// # Errors
     /// When the device is refused, or the image is none of a card.
     pub fn plan(&self) -> Result<Plan> {
-        let image = Image::open(self.image)?;
-        let own = self.table_of(&image)?;
+        let own = self.table_of_image()?;
         let disk = self.system.disk(self.device)?;
         let data = self.data_of(&own);
         let needed = data.map_or(table_end(&own), |data| data.offset() + SMALLEST_DATA);
@@ -82,18 +80,18 @@ impl Card<'_> {
         }
         let now = table::now(self.system, &disk);
         let then = table::then(&table, data.map(|_| DATA));
-        Ok(Plan { disk, image, now, then, own, table, data })
+        Ok(Plan { disk, now, then, own, table, data })
     }
 
-    fn table_of(&self, image: &Image) -> Result<Mbr> {
-        let unpacking = image.unpack()?;
+    fn table_of_image(&self) -> Result<Mbr> {
+        let unpacking = self.image.unpack()?;
         match unpacking.table() {
             Some(table) if table_end(table) > 0 => Ok(table.clone()),
             _ => Err(Error::new(
                 ErrorKind::Image,
                 format!(
                     "{} is not the image of a card: it has no partition table",
-                    self.image.display()
+                    self.image.name()
                 ),
             )
             .hint(
@@ -161,7 +159,7 @@ impl Card<'_> {
     fn transfer(&self, plan: &Plan, mut writing: Writing<'_>, verify: bool) -> Result<u64> {
         let cut = plan.data.map_or(u64::MAX, |data| data.offset());
         let mut captured = Captured::default();
-        writing.image(plan.image.unpack()?, cut, &mut |bytes| captured.take(bytes))?;
+        writing.image(self.image.unpack()?, cut, &mut |bytes| captured.take(bytes))?;
         let mut table = plan.table.clone();
         if let Some(data) = plan.data {
             let volume = match ext4::read(&captured.volume) {

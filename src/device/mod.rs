@@ -6,7 +6,7 @@
 //! | `usage` | who uses a disk: mounts, swap, holders |
 //! | `probe` | what lies in a partition, by its first bytes |
 //! | `guard` | what speaks against writing to a disk |
-//! | `source` | an image file, unpacked as a stream |
+//! | `source` | an image, unpacked as a stream |
 //! | `allocation` | which of an image's zeros need not be written |
 //! | `open` | a disk that nobody else can use meanwhile |
 //! | `write` | the image onto the disk, read back, bootable last |
@@ -42,6 +42,6 @@ pub use list::{Bus, Disk, Partition, System, gigabytes};
 pub use open::{OpenDisk, Target};
 pub use personalize::Personal;
 pub use probe::{Member, Signature};
-pub use source::{Image, Packing, Unpacking};
+pub use source::{Image, ImageFile, Packing, Unpacking};
 pub use usage::{Use, UseKind};
 pub use write::{Job, Phase, Writing, table_end};

@@ -1,8 +1,9 @@
-//! An image in a file, packed or not, as the stream of bytes that a card gets.
+//! An image as the stream of bytes that a card gets: in a file, packed or not, or laid out just now.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -11,15 +12,24 @@ use super::write::table_end;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::mbr::Mbr;
 use crate::image::pack::{Codec, HEAD, MEMBER, Unpacking as Unpacker};
+use crate::image::volume::{ReadAt, Volume, Window};
 
 /// Read at a time.
 const BLOCK: usize = 1 << 20;
 /// Read for the partition table.
 const FIRST: usize = 4096;
 
+/// The image of a card.
+#[derive(Debug, Clone)]
+pub enum Image {
+    File(ImageFile),
+    /// One that was laid out and lies in no file; its name in messages, and its bytes.
+    LaidOut(String, Arc<Volume>),
+}
+
 /// An image file.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct ImageFile {
     path: PathBuf,
     packing: Packing,
     /// What `FILE.sha256` beside it says.
@@ -37,6 +47,38 @@ pub enum Packing {
 }
 
 impl Image {
+    /// The image in a file.
+    ///
+    /// # Errors
+    /// Those of [`ImageFile::open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        ImageFile::open(path).map(Self::File)
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(file) => file.path.display().to_string(),
+            Self::LaidOut(name, _) => name.clone(),
+        }
+    }
+
+    /// The bytes of the image, from the beginning.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn unpack(&self) -> Result<Unpacking> {
+        let unpacked = match self {
+            Self::File(file) => file.unpack()?,
+            Self::LaidOut(_, card) => Box::new(Window::new(Arc::clone(card), 0, card.size())),
+        };
+        let mut unpacking = Unpacking { unpacked, name: self.name(), first: None, table: None };
+        unpacking.look()?;
+        Ok(unpacking)
+    }
+}
+
+impl ImageFile {
     /// # Errors
     /// When there is no such file, or it is packed in a way that is not known.
     pub fn open(path: &Path) -> Result<Self> {
@@ -71,24 +113,16 @@ impl Image {
         Ok(Self { path: path.to_owned(), packing, sha256 })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn packing(&self) -> Packing {
         self.packing
     }
 
-    /// The bytes of the image, from the beginning.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn unpack(&self) -> Result<Unpacking> {
+    fn unpack(&self) -> Result<Box<dyn Read + Send>> {
         let file = File::open(&self.path).map_err(|error| Error::io(&self.path, &error))?;
         let hasher = self.sha256.is_some().then(Sha256::new);
         let file = Counted { file, hasher, expected: self.sha256.clone() };
         let file = BufReader::with_capacity(BLOCK, file);
-        let unpacked: Box<dyn Read + Send> = match self.packing {
+        Ok(match self.packing {
             Packing::Raw => Box::new(file),
             Packing::Members => Box::new(Members::new(file)?),
             Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
@@ -96,18 +130,14 @@ impl Image {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file);
                 Box::new(decoder.map_err(|error| Error::io(&self.path, &error))?)
             }
-        };
-        let path = self.path.clone();
-        let mut unpacking = Unpacking { unpacked, path, first: None, table: None };
-        unpacking.look()?;
-        Ok(unpacking)
+        })
     }
 }
 
 /// An image that is being unpacked. Its partition table is known from the beginning.
 pub struct Unpacking {
     unpacked: Box<dyn Read + Send>,
-    path: PathBuf,
+    name: String,
     /// The first bytes, which were read for the table, until they are read again.
     first: Option<Vec<u8>>,
     table: Option<Mbr>,
@@ -167,7 +197,7 @@ impl Unpacking {
     }
 
     fn damaged(&self, error: &io::Error) -> Error {
-        let path = self.path.display();
+        let path = &self.name;
         if let Some(mismatch) = error.get_ref().and_then(|e| e.downcast_ref::<WrongSum>()) {
             return Error::new(
                 ErrorKind::Image,

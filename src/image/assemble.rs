@@ -16,7 +16,7 @@ use super::manifest::{
 use super::mbr::{Mbr, Partition};
 use super::pack::{Archive, Codec, Hash, Packed, PackedImage, Saved, pack};
 use super::sign::SigningKey;
-use super::volume::{ReadAt, Volume};
+use super::volume::{Holds, ReadAt, Volume};
 use super::{Seed, Tree, output, sbom};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -102,6 +102,20 @@ impl Image {
         let bytes = partitions.last().map_or(0, |last| last.start + last.bytes);
         self.describe(path, &saved, Content::Card { bytes, partitions })?;
         Ok(saved)
+    }
+
+    /// The bytes of the whole card, as [`Image::save`] writes them.
+    pub fn card(&self) -> Volume {
+        let mut card = Volume::of_bytes(self.mbr.encode().to_vec());
+        card.push(ALIGN - card.size(), Holds::Zeros);
+        for (partition, volume) in self.parts() {
+            let volume = &self.volumes[volume];
+            card.push_volume(volume);
+            let rest = partition.bytes() - volume.size();
+            card.push(rest.saturating_sub(END), Holds::Free);
+            card.push(rest.min(END), Holds::Zeros);
+        }
+        card
     }
 
     /// Writes the update image to `path`: the root file system; beside it its hash, the boot partition, the list of

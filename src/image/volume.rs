@@ -5,6 +5,7 @@
 //! which zeros matter.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use super::tree::Content;
 
@@ -21,6 +22,16 @@ pub trait ReadAt {
 }
 
 impl<R: ReadAt + ?Sized> ReadAt for &R {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(bytes, offset)
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for Arc<R> {
     fn size(&self) -> u64 {
         (**self).size()
     }
@@ -237,8 +248,6 @@ mod tests {
         volume.push(2, Holds::Content(Content::Bytes(Arc::from(*b"0123")), 1));
         volume
     }
-
-    use std::sync::Arc;
 
     #[test]
     fn reads_across_pieces() {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -14,6 +14,7 @@ use pirun::image::volume::Window;
 use pirun::image::{Entry, ReadAt, Seed, Tree, Volume};
 use tempfile::TempDir;
 
+use crate::common::loop_device::{attach, detach};
 use crate::common::{PASSWORD, Said, said};
 
 pub const MIB: u64 = 1 << 20;
@@ -275,17 +276,6 @@ impl Drop for Loop {
             let _ = Command::new("umount").arg(place).status();
         }
     }
-}
-
-fn attach(file: &Path) -> String {
-    let output =
-        Command::new("losetup").args(["-f", "--show"]).arg(file).output().expect("losetup");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn detach(device: &str) {
-    let _ = Command::new("losetup").args(["-d", device]).status();
 }
 
 #[track_caller]

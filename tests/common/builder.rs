@@ -28,8 +28,9 @@ impl Builder {
         std::fs::copy(login, builder.path("login.pub")).expect("a public key");
         builder.write("inventory.yaml", "all:\n  hosts:\n    rpi40:\n");
         std::fs::create_dir(builder.path("playbooks")).expect("made");
-        let shipped = std::fs::read_to_string("playbooks/build_image.rhai").expect("shipped");
-        builder.write("playbooks/build_image.rhai", &shipped);
+        for name in ["playbooks/build_image.rhai", "playbooks/write_image.rhai"] {
+            std::fs::copy(name, builder.path(name)).expect("copied");
+        }
         builder
     }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::cancel::Cancel;
-use crate::device::{self, Allocation, Image, Job, Phase, Progress, Target, Writing};
+use crate::device::{self, Allocation, Image, ImageFile, Job, Phase, Progress, Target, Writing};
 use crate::error::{Error, ErrorKind};
 use crate::image::ext4::{Ext4, Size};
 use crate::image::fat32::Fat32;
@@ -225,7 +225,7 @@ fn packed_images_come_out_the_same() {
     };
     let (gzip, zstd) = (ours(Codec::Gzip), ours(Codec::Zstd));
     std::fs::write(&packed, &gzip).unwrap();
-    assert_eq!(Image::open(&packed).unwrap().packing(), device::Packing::Members);
+    assert_eq!(ImageFile::open(&packed).unwrap().packing(), device::Packing::Members);
     std::fs::write(&packed, &gzip[..gzip.len() - 20]).unwrap();
     assert!(write(&Scrap::new(), &packed).unwrap_err().message().ends_with("ends too early"));
     let foreign = [fixture().gzip(0).0, zstd::encode_all(&fixture().raw[..], 1).unwrap()];

@@ -68,10 +68,14 @@ fn assert_passes(program: &str, arguments: &[&str], file: &Path) {
 fn makes_a_card_whose_parts_all_checkers_find_clean() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sdcard.img.gz");
-    image(options(None)).save(&path).unwrap();
+    let image = image(options(None));
+    image.save(&path).unwrap();
     let card = PackedImage::open(&path).unwrap();
     let mut bytes = vec![0; card.size() as usize];
     card.read_exact_at(&mut bytes, 0).unwrap();
+    let mut unsaved = vec![0; image.card().size() as usize];
+    image.card().read_exact_at(&mut unsaved, 0).unwrap();
+    assert!(bytes == unsaved, "the card differs from what is saved of it");
     let raw = dir.path().join("raw");
     fs::write(&raw, &bytes).unwrap();
     assert_passes("/usr/sbin/sfdisk", &["--verify"], &raw);
