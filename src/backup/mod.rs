@@ -8,6 +8,7 @@ pub mod access;
 pub mod container;
 pub mod make;
 pub mod prune;
+pub mod restore;
 pub mod retention;
 pub mod snapshot;
 pub mod store;

@@ -20,6 +20,7 @@ pub mod kube;
 pub mod local;
 pub mod output;
 pub mod params;
+pub mod restores;
 pub mod rootfs;
 pub mod run;
 pub mod scopes;
@@ -61,6 +62,7 @@ pub const TOPICS: &[Topic] = &[
     kube::TOPIC,
     upgrades::TOPIC,
     stores::TOPIC,
+    restores::TOPIC,
     rootfs::TOPIC,
     images::TOPIC,
     cards::TOPIC,

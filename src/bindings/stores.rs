@@ -41,6 +41,12 @@ fn module() -> Module {
 #[derive(Clone)]
 pub struct StoreHandle(Arc<Store>);
 
+impl StoreHandle {
+    pub(super) fn store(&self) -> &Store {
+        &self.0
+    }
+}
+
 options! {
     /// Options of `store`.
     pub struct StoreOptions for "store" at 1 {
@@ -110,7 +116,7 @@ fn open(run: &RunContext, url: &str, options: StoreOptions) -> Result<StoreHandl
     Ok(StoreHandle(Arc::new(store)))
 }
 
-fn vault(run: &RunContext) -> Result<&ProjectVault> {
+pub(super) fn vault(run: &RunContext) -> Result<&ProjectVault> {
     run.secrets()
         .project_vault()
         .ok_or_else(|| Error::bug("backups are sealed with the vault's key"))
@@ -234,7 +240,7 @@ fn row(stored: Stored) -> Map {
 }
 
 /// The names that `which` means, of those that are there, newest first.
-fn chosen(store: &Store, node: Option<&str>, which: &str) -> Result<Vec<String>> {
+pub(super) fn chosen(store: &Store, node: Option<&str>, which: &str) -> Result<Vec<String>> {
     let mut names: Vec<_> = store.list(node)?.into_iter().map(|stored| stored.name).collect();
     let whose = node.map(|node| format!(" of {node}")).unwrap_or_default();
     if names.is_empty() {

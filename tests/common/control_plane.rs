@@ -94,10 +94,9 @@ pub fn datastore(path: &Path, rows: i64) {
     all.commit().expect("committed");
 }
 
-/// Puts it on a node that is up, and starts the service `k3s`.
-pub fn install(node: &Node, copying: Copying, rows: i64) {
-    let root = node.root();
-    let lab = root.join("data/lab");
+/// Gives a node that is up a k3s that writes as a server does, and nothing to begin with.
+pub fn equip(node: &Node, copying: Copying) {
+    let lab = node.root().join("data/lab");
     fs::create_dir_all(lab.join("bin")).expect("made");
     fs::create_dir_all(lab.join("lib")).expect("made");
     put_sqlite3(&lab);
@@ -108,8 +107,16 @@ pub fn install(node: &Node, copying: Copying, rows: i64) {
     };
     node.sh(&format!(
         "mount -o remount,rw /; mv /usr/bin/k3s /usr/bin/k3s.lab; cp /data/lab/k3s /usr/bin/k3s; chmod 755 /usr/bin/k3s; {link}
-         mount -o remount,ro /
-         mkdir -p {SERVER}/db {SERVER}/tls/temporary-certs {SERVER}/cred {SERVER}/manifests /etc/rancher/node /etc/rancher/k3s
+         mount -o remount,ro /"
+    ))
+    .expect("equipped");
+}
+
+/// Puts it on a node that is up, and starts the service `k3s`.
+pub fn install(node: &Node, copying: Copying, rows: i64) {
+    equip(node, copying);
+    node.sh(&format!(
+        "mkdir -p {SERVER}/db {SERVER}/tls/temporary-certs {SERVER}/cred {SERVER}/manifests /etc/rancher/node /etc/rancher/k3s
          chmod 700 {SERVER} {SERVER}/tls
          echo 'cred' > {SERVER}/cred/passwd; echo 'kind: List' > {SERVER}/manifests/list.yaml; echo 'write: me' > {SERVER}/manifests/.hidden
          printf 0123456789 > /etc/rancher/node/password; echo 'node-label: []' > /etc/rancher/k3s/config.yaml
@@ -117,7 +124,7 @@ pub fn install(node: &Node, copying: Copying, rows: i64) {
          sed -i 's/^K3S_EXEC=.*/K3S_EXEC=server/' /data/etc/conf.d/k3s"
     ))
     .expect("furnished");
-    let server = root.join("data").join(SERVER.trim_start_matches('/'));
+    let server = node.root().join("data").join(SERVER.trim_start_matches('/'));
     fs::write(server.join("token"), token()).expect("written");
     fs::write(server.join("tls/server-ca.crt"), CERTIFICATE).expect("written");
     fs::write(server.join("tls/server-ca.key"), "key").expect("written");

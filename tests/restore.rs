@@ -1,0 +1,343 @@
+//! Backups put back, and a control plane that moves: on lab nodes whose datastore is written to by SQLite itself.
+
+mod common;
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use common::control_plane::{self, Copying, SERVER, max_id};
+use common::{Cluster, eventually};
+use pirun_lab::Node;
+
+/// A server that is written to, and agents; one backup of it.
+fn cluster(names: &[&str]) -> Cluster {
+    let cluster = Cluster::start(names);
+    control_plane::install(cluster.node(names[0]), Copying::Vacuum, 200);
+    cluster.pirun(&["backup.rhai"]).ok();
+    cluster
+}
+
+fn backup_of(cluster: &Cluster, host: &str) -> String {
+    let found = std::fs::read_dir(cluster.path("backups")).expect("backups");
+    let mut names: Vec<String> = found
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.retain(|name| name.starts_with(host) && name.ends_with(".pbk"));
+    names.sort();
+    names.pop().expect("a backup")
+}
+
+fn answers(node: &Node) -> bool {
+    node.sh("nc -z -w 1 127.0.0.1 6443").is_ok()
+}
+
+/// Rows of the datastore, and its last revision.
+fn rows(node: &Node) -> (i64, i64) {
+    let script = format!(
+        "/data/lab/bin/sqlite3 -readonly -batch -cmd '.timeout 30000' {SERVER}/db/state.db 'SELECT count(*), max(id) FROM kine'"
+    );
+    let said = node.sh(&script).expect("asked");
+    let (count, last) = said.trim().split_once('|').expect("two numbers");
+    (count.parse().expect("a number"), last.parse().expect("a number"))
+}
+
+/// Revisions that the refusal says would be lost.
+fn lost(said: &str) -> String {
+    let rest = said.split_once("--force-lose ").expect("a number is named").1;
+    rest.chars().take_while(char::is_ascii_digit).collect()
+}
+
+#[test]
+fn a_backup_is_put_back_only_when_what_is_lost_was_named() {
+    let cluster = cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    let name = backup_of(&cluster, "rpi40");
+    eventually("more is written", || max_id(node) > 260);
+    node.sh("rc-service -q k3s stop").expect("stopped");
+    let before = max_id(node);
+
+    let said = cluster.pirun(&["restore.rhai", "newest"]).code(1);
+    assert!(said.stdout.contains("would be lost"), "{}", said.stdout);
+    let number = lost(&said.stdout);
+    let said = cluster.pirun(&["restore.rhai", "newest", "--force-lose", "1"]).code(1);
+    assert_eq!(lost(&said.stdout), number);
+    let args = ["restore.rhai", &name, "--force-lose", &number, "--no-safety"];
+    let dry = cluster.pirun(&[&args[..], &["--dry-run"]].concat()).ok();
+    let line = dry.stdout.lines().find(|line| line.contains("~ restore")).unwrap_or_default();
+    assert!(
+        line.contains(&format!("revision {before} → ")) && line.contains("would start"),
+        "{}",
+        dry.stdout
+    );
+    assert_eq!(max_id(node), before);
+
+    let path = format!("backups/{name}");
+    let said = cluster.pirun(&["restore.rhai", &path, "--force-lose", &number]).ok();
+    assert!(
+        said.stdout.contains("+ backup") && said.stdout.contains("~ restore"),
+        "{}",
+        said.stdout
+    );
+    // It goes on from the backup, without a hole, and what was there is aside.
+    eventually("k3s writes", || rows(node).1 > before - number.parse::<i64>().expect("a number"));
+    let (count, last) = rows(node);
+    assert_eq!(count, last);
+    assert!(answers(node));
+    let aside = node.sh("ls /data/var/lib/rancher/k3s; stat -c %Y /data/var/lib/rancher/k3s/server*/tls/server-ca.crt | sort -u | wc -l; ls /data/.pirun");
+    let aside = aside.expect("listed");
+    assert!(aside.contains("server.old.") && !aside.contains("restore"), "{aside}");
+    // The times of keys and certificates are those of the backup.
+    assert!(aside.lines().any(|line| line == "1"), "{aside}");
+
+    let again = cluster.pirun(&["restore.rhai", &name]).ok();
+    assert_eq!(again.recap("rpi40").1, 0, "{}", again.stdout);
+    cluster.pirun(&["restore.rhai", "--accept"]).ok();
+    assert!(!node.sh("ls /data/var/lib/rancher/k3s").expect("listed").contains("old"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let cluster = cluster(&["rpi40", "rpi41"]);
+    let node = cluster.node("rpi40");
+    let refused = |args: &[&str], wanted: &str| {
+        let before =
+            node.sh(&format!("ls {SERVER}/..; ls -la {SERVER} | grep -v db")).expect("listed");
+        let said = cluster.pirun(&[&["restore.rhai"], args].concat());
+        assert!(said.code != Some(0) && said.all().contains(wanted), "{wanted}: {}", said.all());
+        assert_eq!(
+            node.sh(&format!("ls {SERVER}/..; ls -la {SERVER} | grep -v db")).expect("listed"),
+            before
+        );
+    };
+    refused(&[], "no backup is named");
+    refused(&["nope"], "there is no backup nope");
+    refused(&["newest", "--from", "elsewhere"], "there is no backup");
+    // Another cluster's certificates.
+    node.sh(&format!(
+        "cp {SERVER}/tls/server-ca.crt /data/ca; echo other >{SERVER}/tls/server-ca.crt"
+    ))
+    .expect("changed");
+    refused(&["newest"], "runs another cluster than the one in the backup");
+    node.sh(&format!("mv /data/ca {SERVER}/tls/server-ca.crt")).expect("put back");
+    // A file that was cut.
+    let name = backup_of(&cluster, "rpi40");
+    std::fs::create_dir(cluster.path("cut")).expect("made");
+    let bytes = std::fs::read(cluster.path("backups").join(&name)).expect("read");
+    std::fs::write(
+        cluster.path("cut").join(&name),
+        &bytes[..bytes.len() - 70_000.min(bytes.len() / 2)],
+    )
+    .expect("written");
+    refused(&[&format!("cut/{name}")], &name);
+    // An older k3s on the node than in the backup.
+    node.sh(
+        "mount -o remount,rw /; sed -i s/1.34.2/1.33.9/ /usr/bin/k3s; mount -o remount,ro / || :",
+    )
+    .expect("changed");
+    refused(&["newest"], "an older k3s may not understand the datastore");
+    assert!(answers(node));
+}
+
+#[test]
+fn a_state_that_k3s_does_not_come_up_with_is_taken_out_again() {
+    let cluster = cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    node.sh("rc-service -q k3s stop").expect("stopped");
+    // k3s ends at once where the state was restored.
+    node.sh(&format!("mount -o remount,rw /; sed -i '2i [ \"$1\" != server ] || [ ! -e {SERVER}/.pirun-restored ] || exit 1' /usr/bin/k3s; mount -o remount,ro /")).expect("changed");
+    let before = max_id(node);
+    let said = cluster
+        .pirun(&[
+            "restore.rhai",
+            "newest",
+            "--wait",
+            "3s",
+            "--force-lose",
+            &lost(&cluster.pirun(&["restore.rhai", "newest"]).code(1).stdout),
+        ])
+        .code(1);
+    assert!(said.stdout.contains("so what was there before is back"), "{}", said.stdout);
+    eventually("the state before is served", || answers(node));
+    assert!(max_id(node) >= before);
+    assert_eq!(node.sh("ls -A /data/.pirun").expect("listed").trim(), "");
+}
+
+const PROGRAM: &str = include_str!("../src/backup/restore/node.sh");
+/// Ends the program before its `CUT`-th step that changes something.
+const CUT: &str = r#"
+step() { CUT=$((CUT - 1)); [ $CUT -gt 0 ] || kill -9 $$; }
+mv() { step; command mv "$@"; }
+cp() { step; command cp "$@"; }
+rm() { step; command rm "$@"; }
+mkdir() { step; command mkdir "$@"; }
+"#;
+
+/// Calls the node's half of a restore as pirun does, ended before one of its steps.
+fn call(node: &Node, command: &str, cut: u32) -> String {
+    let script = format!(
+        "CUT={cut} RUN=b.pbk@9 OLD=server.old.9 SAME=yes\n{CUT}{PROGRAM}\n{command} 2>&1 && echo ended well"
+    );
+    node.inside(|| Ok(std::fs::write("/data/restore.sh", &script)?)).expect("written");
+    node.sh("sh /data/restore.sh 2>&1 || :").unwrap_or_default()
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_restore_starts_no_third_state() {
+    let cluster = Cluster::start(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    control_plane::install(node, Copying::Vacuum, 200);
+    node.sh("rc-service -q k3s stop").expect("stopped");
+    let base = "/data/var/lib/rancher/k3s";
+    // What was received is told from what was there by a file.
+    node.sh(&format!("cp -a {base}/server /data/kept; mkdir /data/arrived; cp -a {base}/server /data/arrived/server; echo b.pbk@9 >/data/arrived/server/.pirun-restored; mkdir /data/arrived/node; echo 42 >/data/arrived/node/password")).expect("copied");
+    let mut cuts = 0;
+    for undo in [false, true] {
+        for cut in 1.. {
+            node.sh(&format!("rc-service -q k3s stop 2>/dev/null; rm -rf {base} /data/.pirun; mkdir -p {base}; cp -a /data/kept {base}/server; cp -a /data/arrived {base}/restore.new; printf 0123456789 >/etc/rancher/node/password; cp /data/etc/conf.d/k3s /data/conf; rc-service -q k3s start")).expect("prepared");
+            let said = call(node, "swap", cut);
+            if said.contains("ended well") {
+                break;
+            }
+            cuts += 1;
+            // The power is back, and k3s is started as at boot.
+            let _ = node.sh("rc-service -q k3s stop; rc-service k3s start");
+            let state = node.sh(&format!("cat {base}/server/.pirun-restored 2>/dev/null || ls {base}/server/tls/server-ca.key"));
+            let served = answers(node);
+            assert!(!served || state.is_ok(), "cut {cut}: k3s serves without a state");
+            let said = call(node, if undo { "undo" } else { "swap" }, 1000);
+            assert!(said.contains("ended well"), "cut {cut}: {said}");
+            eventually("k3s answers", || answers(node));
+            let restored = node.sh(&format!("cat {base}/server/.pirun-restored")).is_ok();
+            let password = node.sh("cat /etc/rancher/node/password").expect("read");
+            assert_eq!(
+                (restored, &*password),
+                if undo { (false, "0123456789") } else { (true, "42\n") },
+                "cut {cut}"
+            );
+            let conf = node.sh("cmp /data/etc/conf.d/k3s /data/conf");
+            assert!(
+                conf.is_ok(),
+                "cut {cut}: {}",
+                node.sh("cat /data/etc/conf.d/k3s").expect("read")
+            );
+        }
+    }
+    assert!(cuts >= 16, "only {cuts} steps were cut");
+}
+
+/// Old server, new server, an agent; the inventory names the new one already.
+fn before_a_move() -> Cluster {
+    let cluster = cluster(&["rpi40", "rpi41", "rpi42"]);
+    cluster.pirun(&["provision.rhai"]).ok();
+    control_plane::equip(cluster.node("rpi41"), Copying::Vacuum);
+    let address = |name: &str| (name.to_owned(), cluster.node(name).address().to_string());
+    cluster.write_inventory(&[address("rpi41"), address("rpi40"), address("rpi42")], "");
+    cluster
+}
+
+/// One control plane serves, the new one; the agents go to it, and no row is lost.
+fn has_moved(cluster: &Cluster, last: i64) {
+    let (old, new) = (cluster.node("rpi40"), cluster.node("rpi41"));
+    eventually("the new one serves", || answers(new));
+    assert!(!answers(old), "both serve");
+    let (count, now) = rows(new);
+    assert!(count == now && now >= last, "{count} rows, {now} of {last}");
+    for agent in ["rpi40", "rpi42"] {
+        let options = cluster
+            .node(agent)
+            .sh("cat /etc/conf.d/k3s; rc-service k3s status >/dev/null && echo runs")
+            .expect("read");
+        assert!(
+            options.contains("K3S_EXEC=agent")
+                && options.contains("--server https://rpi41:6443")
+                && options.contains("runs"),
+            "{options}"
+        );
+    }
+}
+
+#[test]
+fn a_control_plane_moves_and_its_agents_follow() {
+    let cluster = before_a_move();
+    let wrong = cluster.pirun(&["migrate_server.rhai", "rpi41", "rpi40"]);
+    assert!(
+        wrong.code == Some(2) && wrong.all().contains("does not have rpi40 as the server"),
+        "{}",
+        wrong.all()
+    );
+    let before = max_id(cluster.node("rpi40"));
+    let dry = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41", "--dry-run"]).ok();
+    for words in ["rpi40  ~ service k3s", "would stop", "rpi41  ~ restore"] {
+        assert!(dry.stdout.contains(words), "{words}: {}", dry.stdout);
+    }
+    assert!(answers(cluster.node("rpi40")), "a dry run changes nothing");
+    cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
+    has_moved(&cluster, before);
+    let again = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
+    for host in ["rpi40", "rpi41", "rpi42"] {
+        assert_eq!(again.recap(host).1, 0, "{}", again.stdout);
+    }
+    // A backup of the moved one cannot come to the old one meanwhile.
+    let said = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41", "--old-is-dead"]).ok();
+    assert_eq!(said.recap("rpi41").1, 0, "{}", said.stdout);
+}
+
+#[test]
+fn a_server_that_is_lost_is_replaced_from_its_newest_backup() {
+    let cluster = before_a_move();
+    let args = ["migrate_server.rhai", "rpi40", "rpi41", "--old-is-dead"];
+    let said = cluster.pirun(&args);
+    assert!(said.code == Some(2) && said.all().contains("rpi40 is not dead"), "{}", said.all());
+    cluster.node("rpi40").cut().expect("cut");
+    let said = cluster.pirun(&args);
+    // The lost one is an agent of the inventory now, and cannot be reached.
+    assert_eq!(said.code, Some(1), "{}", said.all());
+    eventually("the new one serves", || answers(cluster.node("rpi41")));
+    let options = cluster.node("rpi42").sh("cat /etc/conf.d/k3s").expect("read");
+    assert!(options.contains("--server https://rpi41:6443"), "{options}");
+}
+
+/// Waits until something holds, or a command has ended.
+fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(120);
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        if child.try_wait().expect("asked").is_some() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Where a move is cut, and how a node shows it.
+const POINTS: [(&str, &str, &str); 6] = [
+    ("the old one is stopped", "rpi40", "! nc -z -w 1 127.0.0.1 6443"),
+    ("its datastore is aside", "rpi40", "ls /var/lib/rancher/k3s/server | grep -q moved-to"),
+    ("the new one is prepared", "rpi41", "grep -q EXEC=server /etc/conf.d/k3s"),
+    ("the backup arrives", "rpi41", "[ -e /data/var/lib/rancher/k3s/restore.new ]"),
+    ("the restore is noted", "rpi41", "[ -e /data/.pirun/restore/step ]"),
+    ("the new one serves", "rpi41", "nc -z -w 1 127.0.0.1 6443"),
+];
+
+#[test]
+fn a_move_that_is_cut_anywhere_is_finished_by_the_next_run_and_never_serves_twice() {
+    for (what, name, looks) in POINTS {
+        let cluster = before_a_move();
+        let (old, new) = (cluster.node("rpi40"), cluster.node("rpi41"));
+        let before = max_id(old);
+        let mut child = cluster.spawn(&["migrate_server.rhai", "rpi40", "rpi41"]);
+        let node = cluster.node(name);
+        let reached = waits_for(&mut child, || {
+            assert!(!(answers(old) && answers(new)), "{what}: both serve");
+            node.sh(looks).is_ok()
+        });
+        child.kill().expect("killed");
+        let output = child.wait_with_output().expect("ended");
+        assert!(reached, "never: {what}: {}", common::said(output).all());
+        assert!(!(answers(old) && answers(new)), "{what}: both serve");
+        cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
+        has_moved(&cluster, before);
+    }
+}
