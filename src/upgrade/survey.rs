@@ -4,10 +4,13 @@
 
 use super::{Slots, UpdateImage, wrong};
 use crate::error::Result;
-use crate::image::pack::{BLOCK, BlockHash, CHUNK, Chunk, hex};
+use crate::image::pack::{BLOCK, BlockHash, CHUNK, hex};
 use crate::image::uboot_env::Slot;
 use crate::remote::Query;
 use crate::state::Node;
+
+/// What the node says of a chunk that is the image's.
+const SAME: &str = "same";
 
 /// The hashes of a slot's blocks, as many as the image has.
 pub type Blocks = Vec<BlockHash>;
@@ -43,28 +46,17 @@ pub fn wanted(image: &UpdateImage) -> Blocks {
 
 fn blocks_of(node: &Node, slots: &Slots, slot: Slot, image: &UpdateImage) -> Result<Blocks> {
     let device = slots.device(slot);
-    let said = ask(node, chunks_script(&device, image))?;
+    let said = ask(node, script(&device, image))?;
     let unreadable = || wrong(format!("slot {slot} cannot be read: {device}"));
-    let same = |(chunk, line): (&Chunk, &str)| hex(&chunk.sha256) == line[..64.min(line.len())];
-    let lines: Vec<&str> = said.lines().collect();
-    if lines.len() != image.chunks.len() {
-        return Err(unreadable());
-    }
-    let same: Vec<bool> = image.chunks.iter().zip(lines).map(same).collect();
-    let differing: Vec<usize> = (0..same.len()).filter(|&index| !same[index]).collect();
-    let said = match differing.is_empty() {
-        true => String::new(),
-        false => ask(node, blocks_script(&device, &differing, image))?,
-    };
-    let mut found = said.lines();
+    let mut lines = said.lines().peekable();
     let mut blocks = Vec::new();
-    for (chunk, same) in image.chunks.iter().zip(same) {
-        if same {
+    for chunk in &image.chunks {
+        if lines.next_if_eq(&SAME).is_some() {
             blocks.extend(&chunk.blocks);
             continue;
         }
         for _ in &chunk.blocks {
-            blocks.push(found.next().and_then(parse).ok_or_else(unreadable)?);
+            blocks.push(lines.next().and_then(parse).ok_or_else(unreadable)?);
         }
     }
     Ok(blocks)
@@ -80,31 +72,19 @@ fn ask(node: &Node, script: String) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Prints the hash of each chunk.
-fn chunks_script(device: &str, image: &UpdateImage) -> String {
-    let (whole, rest) = (image.bytes / CHUNK as u64, image.bytes % CHUNK as u64);
-    let rest = match rest {
-        0 => String::new(),
-        rest => format!(
-            "dd if={device} bs={CHUNK} skip={whole} iflag=count_bytes count={rest} 2>/dev/null | sha256sum"
-        ),
-    };
+/// Prints for each chunk that it is the image's, or else the beginning of the hash of each of its blocks. A chunk is read once,
+/// into files in memory: so 64 blocks are hashed by one process.
+fn script(device: &str, image: &UpdateImage) -> String {
+    let wanted: Vec<String> = image.chunks.iter().map(|chunk| hex(&chunk.sha256)).collect();
     format!(
-        "i=0\nwhile [ $i -lt {whole} ]; do dd if={device} bs={CHUNK} skip=$i count=1 2>/dev/null | sha256sum; i=$((i + 1)); done\n{rest}"
-    )
-}
-
-/// Prints the beginning of each block's hash, of some chunks: each is split into files in memory, since that takes three
-/// processes for 64 blocks.
-fn blocks_script(device: &str, chunks: &[usize], image: &UpdateImage) -> String {
-    let numbers: Vec<String> = chunks.iter().map(usize::to_string).collect();
-    format!(
-        "t=$(mktemp -d /run/pirun-look.XXXXXX) && cd \"$t\" || exit\ntrap 'rm -rf \"$t\"' EXIT\n\
-         for i in {numbers}; do\n\
+        "t=$(mktemp -d /run/pirun-look.XXXXXX) && cd \"$t\" || exit\ntrap 'rm -rf \"$t\"' EXIT\ni=0\n\
+         for w in {wanted}; do\n\
          c=$(({bytes} - i * {CHUNK})); [ $c -lt {CHUNK} ] || c={CHUNK}\n\
-         dd if={device} bs={CHUNK} skip=$i iflag=count_bytes count=$c 2>/dev/null | split -b {BLOCK} - x && sha256sum x* | cut -c 1-16 && rm -f x* || exit\n\
+         dd if={device} bs={CHUNK} skip=$i iflag=count_bytes count=$c 2>/dev/null | split -b {BLOCK} - x || exit\n\
+         if [ \"$(cat x* | sha256sum)\" = \"$w  -\" ]; then echo {SAME}; else sha256sum x* | cut -c 1-16; fi\n\
+         rm -f x* && i=$((i + 1)) || exit\n\
          done",
-        numbers = numbers.join(" "),
+        wanted = wanted.join(" "),
         bytes = image.bytes,
     )
 }
