@@ -196,6 +196,40 @@ fn an_image_that_never_gets_healthy_is_left_at_once() {
 }
 
 #[test]
+fn an_older_k3s_gets_its_datastore_back_when_a_newer_one_fails() {
+    let images = Images::get();
+    let lab = Lab::start().expect("a lab");
+    let node = lab.node("rpi40").seed_layout().card().expect("a node");
+    let cluster = images.around(lab, vec![node]);
+    let node = cluster.node("rpi40");
+    // The lab's own slots have no kernel, without which there is no way back.
+    node.sh("mount -o remount,rw / && mkdir -p /boot && echo one >/boot/vmlinuz-rpi && mount -o remount,ro /").expect("written");
+    cluster.pirun(&["provision.rhai"]).ok();
+    let db = "/var/lib/rancher/k3s/server/db/state.db";
+    node.sh(&format!("mkdir -p {}; echo old >{db}", db.trim_end_matches("/state.db")))
+        .expect("written");
+    // What the newer one makes of it.
+    let known = std::fs::read_to_string("playbooks/node.rhai").expect("shipped");
+    let writes = format!(
+        "    if host.facts.image != \"\" {{ host.run([\"sh\", \"-c\", \"echo new >{db}; sync\"]); }}\n    host.hostname(host.name);"
+    );
+    cluster.write("playbooks/node.rhai", &known.replace("    host.hostname(host.name);", &writes));
+    let said = upgrade(&cluster, "sick", &["--wait", "2s"]).code(1);
+    assert!(said.stdout.contains("~ keep_datastore"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("the datastore of k3s")
+            && said.stdout.contains("lost: all writes since then"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        node.sh(&format!("cat {db} /data/pirun/datastore.newer/state.db")).expect("read"),
+        "old\nnew\n"
+    );
+    assert_eq!(node.sh("rc-service k3s status >/dev/null && echo runs").expect("k3s"), "runs\n");
+}
+
+#[test]
 fn an_image_whose_init_hangs_has_one_boot() {
     let images = Images::get();
     let cluster = images.cluster(&["rpi40"]);
