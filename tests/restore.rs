@@ -2,11 +2,8 @@
 
 mod common;
 
-use std::process::Child;
-use std::time::{Duration, Instant};
-
 use common::control_plane::{self, Copying, SERVER, max_id};
-use common::{Cluster, eventually};
+use common::{Cluster, eventually, waits_for};
 use pirun_lab::Node;
 
 /// A server that is written to, and agents; one backup of it.
@@ -295,20 +292,6 @@ fn a_server_that_is_lost_is_replaced_from_its_newest_backup() {
     eventually("the new one serves", || answers(cluster.node("rpi41")));
     let options = cluster.node("rpi42").sh("cat /etc/conf.d/k3s").expect("read");
     assert!(options.contains("--server https://rpi41:6443"), "{options}");
-}
-
-/// Waits until something holds, or a command has ended.
-fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < end {
-        if holds() {
-            return true;
-        }
-        if child.try_wait().expect("asked").is_some() {
-            return false;
-        }
-    }
-    false
 }
 
 /// Where a move is cut, and how a node shows it.

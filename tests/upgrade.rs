@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::upgrades::{Images, runs, slot_hash};
-use common::{Cluster, Said};
+use common::{Cluster, Said, waits_for};
 use pirun_lab::{ByteOrder, Lab};
 
 /// The shipped playbook, to an image.
@@ -287,20 +286,6 @@ const WITHIN: [(&str, &str); 4] = [
     ("reading back", "pgrep -f 'head -c'"),
     ("going down", "pgrep -f 'openrc shutdown'"),
 ];
-
-/// Whether something comes to hold while a command runs.
-fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < end {
-        if holds() {
-            return true;
-        }
-        if child.try_wait().expect("asked").is_some() {
-            return false;
-        }
-    }
-    false
-}
 
 /// Cuts the power at each point, one upgrade after the other; each time the node comes back by itself, and a re-run brings it
 /// to the image.

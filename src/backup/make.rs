@@ -11,6 +11,7 @@ use super::access;
 use super::container::Sealer;
 use super::retention;
 use super::snapshot::{Snapshot, What};
+use super::stoppable::Stoppable;
 use super::store::{Part, Record, Store};
 use super::unit::Kind;
 use super::verify::{Verified, verify};
@@ -237,20 +238,5 @@ impl<W: Write> Write for Counted<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// Ends where the user pressed Ctrl-C.
-struct Stoppable<'a, R> {
-    source: R,
-    cancel: &'a Cancel,
-}
-
-impl<R: Read> Read for Stoppable<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.cancel.is_cancelled() {
-            true => Err(io::Error::other("cancelled")),
-            false => self.source.read(buffer),
-        }
     }
 }

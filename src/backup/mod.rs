@@ -11,6 +11,7 @@ pub mod prune;
 pub mod restore;
 pub mod retention;
 pub mod snapshot;
+mod stoppable;
 pub mod store;
 pub mod unit;
 pub mod verify;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::access;
+use super::stoppable::Stoppable;
 use super::store::{Record, Store};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -259,21 +260,6 @@ fn in_the_way(other: &Unfinished) -> Error {
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Backup, message)
-}
-
-/// Ends where the user pressed Ctrl-C.
-struct Stoppable<'a, R> {
-    source: R,
-    cancel: &'a Cancel,
-}
-
-impl<R: std::io::Read> std::io::Read for Stoppable<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.cancel.is_cancelled() {
-            true => Err(std::io::Error::other("cancelled")),
-            false => self.source.read(buffer),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -186,6 +186,20 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Whether something comes to hold while a command runs.
+pub fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(120);
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        if child.try_wait().expect("asked").is_some() {
+            return false;
+        }
+    }
+    false
+}
+
 /// Names, modes, owners, sizes and times of everything that a run could change on a node.
 pub fn listing(node: &Node) -> String {
     let find = "find / /data -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path '/var/log*' \
