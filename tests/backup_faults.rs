@@ -212,3 +212,24 @@ fn a_full_disk_of_the_operator_leaves_no_backup_and_the_next_run_succeeds() {
     eventually("nothing is left on the node", || is_well(cluster.node("rpi40")));
     succeeds(&cluster);
 }
+#[test]
+fn a_link_that_falls_silent_leaves_k3s_running_and_the_next_run_succeeds() {
+    let cluster = cluster(Copying::Freeze);
+    let node = cluster.node("rpi40");
+    let relay = cluster.lab.relay(node).unwrap();
+    cluster.write_inventory(&[("rpi40".to_owned(), relay.address().to_string())], "");
+    // While k3s stands still: nobody could thaw it from afar.
+    slow(node, "cp", 20);
+    let run = cluster.spawn(&["backup.rhai"]);
+    eventually("pirun comes to the copy", || node.sh("test -e /run/at-cp").is_ok());
+    relay.cut(Cut::Silence);
+    let asked = max_id(node);
+    eventually("k3s goes on", || max_id(node) > asked);
+    said(run.wait_with_output().unwrap()).code(1);
+    fast(node);
+    relay.mend();
+    assert!(backups(&cluster.path("backups")).is_empty());
+    // The node's half finds out when its own time is over.
+    eventually("nothing is left", || is_well(node));
+    succeeds(&cluster);
+}

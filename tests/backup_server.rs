@@ -128,3 +128,84 @@ fn backups_by_sqlite3_under_load_can_each_be_restored_and_naive_copies_cannot() 
 fn backups_of_a_server_that_stands_still_can_each_be_restored_and_naive_copies_cannot() {
     many_backups(Copying::Freeze);
 }
+
+#[test]
+fn directories_below_data_are_backed_up_by_pattern_and_kept_apart() {
+    let cluster = cluster(Copying::Vacuum);
+    let node = cluster.node("rpi40");
+    node.sh(
+        "mkdir -p /data/app/one /data/app/two; echo 1 >/data/app/one/a; echo 2 >'/data/app/two/b c'; chmod 640 /data/app/one/a
+         ln -s a /data/app/one/near; ln -s /etc/passwd /data/app/one/far; ln -s ../../../etc /data/app/one/up; mkfifo /data/app/two/pipe",
+    )
+    .unwrap();
+    cluster.pirun(&["backup.rhai"]).ok();
+    let said = cluster.pirun(&["backup.rhai", "--paths", "/data/app/*,app"]).ok();
+    for left_out in ["/data/app/one/far", "/data/app/one/up", "/data/app/two/pipe"] {
+        assert!(said.all().contains(left_out), "{}", said.all());
+    }
+    let names = backups(&cluster.path("backups"));
+    let of_paths = names.iter().find(|name| name.starts_with("rpi40~data_")).unwrap();
+    let container =
+        Container::read(fs::File::open(cluster.path("backups").join(of_paths)).unwrap());
+    let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
+    let mut found = Vec::new();
+    let reader = container.unwrap().open(&password, &Limits::default()).unwrap();
+    unit::read(reader, &mut |_, entry, content| {
+        let mut text = String::new();
+        content.read_to_string(&mut text).unwrap();
+        found.push(format!("{:04o} {} {:?}", entry.mode, entry.name, text));
+        Ok(())
+    })
+    .unwrap();
+    found.sort();
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    0640 data/app/one/a "1\n"
+    0644 data/app/two/b c "2\n"
+    0755 data/app ""
+    0755 data/app/one ""
+    0755 data/app/two ""
+    0777 data/app/one/near ""
+    "#);
+    next_second();
+    let none = cluster.pirun(&["backup.rhai", "--paths", "nothing*"]).code(1);
+    assert!(none.all().contains("nothing in /data that nothing* names"), "{}", none.all());
+    let out = cluster.pirun(&["backup.rhai", "--paths", "../etc"]).code(1);
+    assert!(out.all().contains("names nothing below /data"), "{}", out.all());
+    node.sh("ln /data/app/one/a /data/app/one/twice").unwrap();
+    next_second();
+    let linked = cluster.pirun(&["backup.rhai", "--paths", "app"]).code(1);
+    assert!(linked.all().contains("more than one name"), "{}", linked.all());
+}
+
+#[test]
+fn old_backups_go_and_the_reasons_are_told() {
+    let cluster = cluster(Copying::Vacuum);
+    for _ in 0..3 {
+        next_second();
+        cluster.pirun(&["backup.rhai"]).ok();
+    }
+    let names = backups(&cluster.path("backups"));
+    fs::write(cluster.path(&format!("backups/{}.pin", names[0])), "").unwrap();
+    let keep =
+        ["--keep-last", "1", "--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"];
+    let run = |flags: &[&str]| cluster.pirun(&[&["backup.rhai"], flags, &keep[..]].concat()).ok();
+    let dry = run(&["--dry-run"]);
+    let verdicts: Vec<_> = dry
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once(".pbk  "))
+        .map(|(_, verdict)| verdict.trim())
+        .collect();
+    assert_eq!(
+        verdicts,
+        ["stays    the newest verified", "goes     not needed any more", "stays    pinned"],
+        "{}",
+        dry.stdout
+    );
+    assert_eq!(backups(&cluster.path("backups")), names);
+    next_second();
+    run(&[]);
+    let left = backups(&cluster.path("backups"));
+    assert_eq!(left.len(), 2);
+    assert_eq!(left[0], names[0]);
+}

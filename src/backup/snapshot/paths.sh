@@ -14,6 +14,11 @@ for pattern in $PATHS; do
 	done
 	[ $n = 1 ] || die 65 "there is nothing in /data that $pattern names"
 done
+# What lies below another name comes with that one.
+names=$(printf '%s\n' "$@" | sort -u | awk '{ for (i in kept) if (index($0, kept[i] "/") == 1) next; kept[NR] = $0; print }')
+set -f
+set -- $names
+set +f
 odd=$(find "$@" -name '*[[:cntrl:]]*' | head -n 1)
 [ -z "$odd" ] || die 65 "a name has a line break or another control character: $odd"
 linked=$(find "$@" -type f -links +1 | head -n 1)

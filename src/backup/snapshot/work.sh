@@ -18,7 +18,10 @@ began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
 leave() {
 	e=$?
+	# Not even a word to somebody who is not there any more may end this.
+	trap '' HUP INT TERM PIPE
 	trap - EXIT
+	exec >/dev/null 2>&1
 	set +e
 	[ -z "$frozen" ] || kill -CONT $frozen
 	[ -z "$dog" ] || kill $dog

@@ -45,7 +45,7 @@ impl Database {
         let sql = "SELECT value, deleted FROM kine WHERE name = ?1 ORDER BY id DESC LIMIT 1";
         let found: Option<(Vec<u8>, i64)> = self
             .0
-            .query_row(sql, [key], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(sql, [key], |row| Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get(1)?)))
             .optional()
             .map_err(unreadable)?;
         Ok(found.filter(|(_, deleted)| *deleted == 0).map(|(value, _)| value))
