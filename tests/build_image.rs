@@ -83,16 +83,24 @@ let card   = required_param("card", "string", "Device");
 let serial = required_param("expect_serial", "string", "Its serial number");
 let force  = param("force", [], "Reasons against it that do not count");
 let root = rootfs(#{ arch: "x86_64", mirrors: [mirror], keys: [key] });
-root.packages(image::BASE + image::K3S + ["dropbear", "dropbear-openrc", "busybox-mdev-openrc"]);
-image::prepare(root, "mdev");
+let ssh     = param("ssh", "dropbear", "SSH server");
+let devices = param("devices", "mdev", "Device manager");
+let overlay = param("overlay", "", "What really runs where the mirror has stand-ins");
+root.packages(image::packages(ssh, devices).filter(|name| !image::BOARD.contains(name)) + image::K3S);
+image::prepare(root, devices);
 image::configure(root, "alpine", "Europe/Berlin");
-image::access(root, "dropbear", read_local("login.pub"));
+image::access(root, ssh, read_local("login.pub"));
+if overlay != "" {
+    root.overlay(overlay, "/");
+    // Debian's sshd wants a directory that Alpine's does not.
+    root.line("/etc/conf.d/sshd", "mkdir -p /run/sshd");
+}
 image::clock(root);
 root.file("/etc/conf.d/pirun-clock-wait", #{ content: "wait_seconds=1\n" });
 image::k3s(root);
 image::boot_logic(root);
 // In a namespace /dev is made already, and the kernel has no FAT.
-root.file("/etc/init.d/mdev", #{ source: "mdev.initd", mode: "0755" });
+if devices == "mdev" { root.file("/etc/init.d/mdev", #{ source: "mdev.initd", mode: "0755" }); }
 root.line("/etc/fstab", "/dev/mmcblk0p1 /uboot ext4 ro 0 0", #{ regex: "^/dev/mmcblk0p1" });
 // It starts without a kernel of its own, but the boot loader looks for one.
 root.file("/boot/vmlinuz-rpi", #{ content: "a stand-in\n" });
@@ -102,17 +110,24 @@ image::keep_on_data(root);
 write_card(image(root, #{ boot: "48M", root: "shrink", data: "128M" }), card, #{ force: force, expect_serial: serial });
 "#;
 
+/// The arguments that build it and write it to `card`.
+fn for_the_lab(builder: &Builder, card: &LoopDevice) -> Vec<String> {
+    builder.write("for_the_lab.rhai", FOR_THE_LAB);
+    std::fs::copy("tests/lab/image/mdev.initd", builder.path("mdev.initd")).expect("copied");
+    let key = builder.key.display().to_string();
+    let args = ["for_the_lab.rhai", "--mirror", &builder.url, "--keys", &key];
+    let all = [&args[..], &["--card", &card.device], &card.consent()].concat();
+    all.into_iter().map(str::to_owned).collect()
+}
+
 #[test]
 fn a_built_root_runs_as_a_node_and_is_provisioned_as_any_other() {
     let lab = Lab::start().expect("a lab");
     let login = PathBuf::from(format!("{}.pub", lab.private_key().display()));
     let builder = Builder::new(&login);
-    builder.write("for_the_lab.rhai", FOR_THE_LAB);
-    std::fs::copy("tests/lab/image/mdev.initd", builder.path("mdev.initd")).expect("copied");
-    let key = builder.key.display().to_string();
     let card = LoopDevice::new(&builder.path("card.img"), 1 << 30);
-    let args = ["for_the_lab.rhai", "--mirror", &builder.url, "--keys", &key];
-    let write = [&args[..], &["--card", &card.device], &card.consent()].concat();
+    let write = for_the_lab(&builder, &card);
+    let write: Vec<&str> = write.iter().map(String::as_str).collect();
     let planned = builder.pirun(&[&write[..], &["--dry-run"]].concat()).ok().stdout;
     assert!(planned.contains("card  ~ write_card /dev/loop"), "{planned}");
     assert!(std::fs::read(&card.device).expect("read").iter().all(|byte| *byte == 0));
@@ -143,6 +158,50 @@ fn a_built_root_runs_as_a_node_and_is_provisioned_as_any_other() {
         .expect("mounts")
         .lines()
         .any(|line| line.contains(" / ") && line.contains("ro"));
+}
+
+#[test]
+fn a_root_with_openssh_and_eudev_runs_as_a_node_too() {
+    let lab = Lab::start().expect("a lab");
+    let login = PathBuf::from(format!("{}.pub", lab.private_key().display()));
+    let builder = Builder::new(&login);
+    let cache = pirun_lab::Cache::open().expect("a cache");
+    pirun_lab::openssh(&cache, &builder.path("real")).expect("OpenSSH");
+    let card = LoopDevice::new(&builder.path("card.img"), 1 << 30);
+    let mut build = for_the_lab(&builder, &card);
+    let more = ["--ssh", "openssh", "--devices", "eudev", "--overlay", "real"];
+    build.extend(more.map(str::to_owned));
+    builder.pirun(&build.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+
+    let node = lab.node("rpi40").card_of(&card.file).expect("a node");
+    let cluster = Cluster::around(lab, vec![node]);
+    let login = "print(host(\"rpi40\").query(\"echo over $SSH_CONNECTION\").stdout);";
+    let said = cluster.play(login, &[]).ok().stdout;
+    assert!(said.contains("over 10."), "{said}");
+    let node = cluster.node("rpi40");
+    let sh = |script: &str| node.sh(script).expect("the node answers");
+    assert!(node.sh("pidof dropbear || command -v dropbear").is_err(), "who has answered?");
+    for service in ["sshd", "udev", "udev-trigger", "udev-settle", "udev-postmount"] {
+        assert_eq!(sh(&format!("rc-service {service} status")), " * status: started\n");
+    }
+    let settings = sh("sshd -T");
+    for line in [
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "hostkey /data/etc/ssh/ssh_host_ed25519_key",
+    ] {
+        assert!(settings.lines().any(|found| found == line), "{line} is not in\n{settings}");
+    }
+    assert!(!settings.contains("hostkey /etc"), "{settings}");
+    assert_eq!(
+        sh("ls /etc/ssh; ls /etc/dropbear 2> /dev/null || true"),
+        "sshd_config\nsshd_config.d\n"
+    );
+
+    // Without the key that was laid there, the node makes its own.
+    sh("rm /data/etc/ssh/ssh_host_*; rc-service pirun-first-boot restart");
+    assert_eq!(sh("ssh-keygen -l -f /data/etc/ssh/ssh_host_ed25519_key | grep -c ED25519"), "1\n");
+    sh("sshd -t");
 }
 
 #[test]

@@ -25,9 +25,9 @@ const LIBRARIES: [&str; 6] = [
 
 /// Where programs of an architecture look for their loader and for libraries.
 pub struct Places {
-    loader_dir: &'static str,
-    loader: &'static str,
-    library_dir: &'static str,
+    pub loader_dir: &'static str,
+    pub loader: &'static str,
+    pub library_dir: &'static str,
 }
 
 pub const ARM64: Places = Places {
@@ -63,7 +63,7 @@ pub fn install(packages: &Path, places: &Places, root: &Path) -> Result<()> {
     copy_program(&places.library(packages, places.loader)?, &loader)
 }
 
-fn copy_program(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_program(from: &Path, to: &Path) -> Result<()> {
     let program = fs::read(from).with_context(|| format!("read {}", from.display()))?;
     tree::write(to, program, 0o755)
 }

@@ -138,7 +138,8 @@ impl Node {
                 );
             }
             Ok(state.running.as_ref().is_some_and(|running| {
-                Path::new(&format!("/proc/{}/root/run/dropbear.pid", running.pid)).exists()
+                let run = format!("/proc/{}/root/run", running.pid);
+                ["dropbear.pid", "sshd.pid"].iter().any(|pid| Path::new(&run).join(pid).exists())
             }))
         })
         .with_context(|| format!("its console:\n{}", self.console()))

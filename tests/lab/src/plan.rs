@@ -19,7 +19,7 @@ use crate::node::Node;
 use crate::supply::Parts;
 use crate::uboot_env::ByteOrder;
 use crate::userland::Layout;
-use crate::{card_image, dropbear, hub, tree};
+use crate::{card_image, dropbear, hub, ssh, tree};
 
 /// A node to be. [`fast`](Self::fast) or [`card`](Self::card) makes it.
 pub struct NodePlan<'a> {
@@ -167,6 +167,10 @@ impl<'a> NodePlan<'a> {
                 self.lab.authorized_keys(),
                 0o600,
             )?;
+        }
+        // Where an image has OpenSSH, its data partition has this directory.
+        if data.join("etc/ssh").is_dir() {
+            return ssh::make_host_key(&data.join("etc/ssh/ssh_host_ed25519_key"));
         }
         dropbear::make_host_key(
             &userland.root(),

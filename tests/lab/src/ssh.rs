@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::fetch::run;
+use crate::fetch::{output, run};
 use crate::node::Node;
 
 /// Files in the lab's directory.
@@ -71,4 +71,13 @@ fn append(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("open {}", path.display()))?;
     // One write, so that lines of nodes that start at the same time do not mix.
     Ok(file.write_all(text.as_bytes())?)
+}
+
+/// The public half, as `ssh-ed25519 AAAA…`, of the host key in `file`, which is made if it is missing.
+pub fn make_host_key(file: &Path) -> Result<String> {
+    if !file.exists() {
+        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(file))?;
+    }
+    let printed = output(Command::new("ssh-keygen").args(["-y", "-f"]).arg(file))?;
+    Ok(printed.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned())
 }
