@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 
 use common::backups::{around, backups, cluster, next_second, restored};
 use common::control_plane::{Copying, is_well, max_id};
-use common::{Cluster, eventually, said};
+use common::{Cluster, eventually, said, waits_for};
 use pirun_lab::{Cut, Lab, Node};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -35,13 +35,13 @@ fn succeeds(cluster: &Cluster) {
     assert!(last >= before && !is_holed);
 }
 
-/// Puts a program in front of one of the node's, that says where it is and takes its time, until the next boot.
+/// Puts a program in front of one of the node's, and of no other, that says where it is and takes its time, until `fast`.
 fn slow(node: &Node, program: &str, seconds: u32) {
     let script = format!(
         "#!/bin/sh\nif [ -e /run/slow ]; then touch /run/at-{program}; sleep {seconds}; fi\nexec busybox {program} \"$@\"\n"
     );
     node.sh(&format!(
-        "rm -f /run/at-{program}; touch /run/slow; mount -o remount,rw / && mkdir -p /usr/local/sbin &&
+        "rm -f /run/at-{program}; touch /run/slow; mount -o remount,rw / && rm -rf /usr/local/sbin && mkdir -p /usr/local/sbin &&
          printf %s '{script}' >/usr/local/sbin/{program} && chmod 755 /usr/local/sbin/{program} && mount -o remount,ro /"
     ))
     .unwrap();
@@ -49,6 +49,18 @@ fn slow(node: &Node, program: &str, seconds: u32) {
 
 fn fast(node: &Node) {
     node.sh("rm -f /run/slow").unwrap();
+}
+
+/// A run that has come to a program that takes its time.
+#[track_caller]
+fn in_the_middle(cluster: &Cluster, program: &str) -> Child {
+    let node = cluster.node("rpi40");
+    let mut run = cluster.spawn(&["backup.rhai"]);
+    if waits_for(&mut run, || node.sh(&format!("test -e /run/at-{program}")).is_ok()) {
+        return run;
+    }
+    let _ = run.kill();
+    panic!("never in the middle of {program}: {}", said(run.wait_with_output().unwrap()).all());
 }
 
 fn interrupt(run: &Child) {
@@ -99,10 +111,8 @@ fn a_power_cut_leaves_no_backup_and_the_next_run_succeeds() {
     for program in ["cp", "tar"] {
         slow(node, program, 60);
         node.sh("sync").unwrap();
-        let run = cluster.spawn(&["backup.rhai"]);
-        eventually("pirun is in the middle", || {
-            node.sh(&format!("test -e /run/at-{program}")).is_ok()
-        });
+        next_second();
+        let run = in_the_middle(&cluster, program);
         node.power_cut().unwrap();
         said(run.wait_with_output().unwrap()).code(1);
         node.power_on().unwrap();
@@ -126,10 +136,8 @@ fn ctrl_c_leaves_no_backup_and_the_next_run_succeeds() {
         succeeds(&cluster);
         let before = store(&cluster);
         slow(node, program, 3);
-        let run = cluster.spawn(&["backup.rhai"]);
-        eventually("pirun is in the middle", || {
-            node.sh(&format!("test -e /run/at-{program}")).is_ok()
-        });
+        next_second();
+        let run = in_the_middle(&cluster, program);
         interrupt(&run);
         said(run.wait_with_output().unwrap()).code(130);
         assert_eq!(store(&cluster), before, "{program}");

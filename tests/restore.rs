@@ -4,7 +4,7 @@ mod common;
 
 use common::control_plane::{self, Copying, SERVER, max_id};
 use common::{Cluster, eventually, waits_for};
-use pirun_lab::Node;
+use pirun_lab::{Cut, Node};
 
 /// A server that is written to, and agents; one backup of it.
 fn cluster(names: &[&str]) -> Cluster {
@@ -157,6 +157,36 @@ fn a_state_that_k3s_does_not_come_up_with_is_taken_out_again() {
     eventually("the state before is served", || answers(node));
     assert!(max_id(node) >= before);
     assert_eq!(node.sh("ls -A /data/.pirun").expect("listed").trim(), "");
+}
+
+#[test]
+fn a_link_that_is_cut_while_a_backup_arrives_leaves_what_was_there() {
+    let cluster = cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    let relay = cluster.lab.relay(node).expect("a relay");
+    let before = max_id(node);
+    cluster.write_inventory(&[("rpi40".into(), relay.address().to_string())], "");
+    node.sh("rc-service -q k3s stop").expect("stopped");
+    let lose = lost(&cluster.pirun(&["restore.rhai", "newest"]).code(1).stdout);
+    let args = ["restore.rhai", "newest", "--force-lose", &lose, "--no-safety"];
+    for bytes in [30_000, 60_000, 90_000] {
+        relay.forget_traffic();
+        relay.cut_after(bytes, Cut::Reset);
+        let said = cluster.pirun(&args).code(1);
+        assert!(!said.stdout.contains("~ restore"), "{}", said.stdout);
+        relay.mend();
+        let state = node.sh(&format!(
+            "ls {SERVER}/db/state.db; ls -d {SERVER}.old* /data/.pirun/restore 2>/dev/null; :"
+        ));
+        assert_eq!(
+            state.expect("listed"),
+            format!("{SERVER}/db/state.db\n"),
+            "cut after {bytes} bytes"
+        );
+        assert!(max_id(node) >= before);
+    }
+    cluster.pirun(&args).ok();
+    assert!(answers(node));
 }
 
 const PROGRAM: &str = include_str!("../src/backup/restore/node.sh");
