@@ -117,6 +117,7 @@ fn a_power_cut_leaves_no_backup_and_the_next_run_succeeds() {
         said(run.wait_with_output().unwrap()).code(1);
         node.power_on().unwrap();
         node.wait_up().unwrap();
+        cluster.wait_for_answer("rpi40");
         assert_eq!(store(&cluster), before, "{program}");
         fast(node);
         node.sh("rc-service -q k3s start; :").unwrap();

@@ -240,6 +240,7 @@ fn an_image_whose_init_hangs_has_one_boot() {
     node.power_cut().expect("cut");
     node.power_on().expect("on");
     node.wait_up().expect("up");
+    cluster.wait_for_answer("rpi40");
     assert_eq!(runs(node), images.id("v1"));
     upgrade(&cluster, "v2", &[]).ok();
     assert_eq!(runs(node), images.id("v2"));
@@ -315,6 +316,7 @@ fn survives(points: &[&str]) {
         node.power_on().expect("on");
         node.wait_up().expect("up");
         node.delay(Duration::ZERO).expect("delayed");
+        cluster.wait_for_answer("rpi40");
         let now = runs(node);
         assert!([from, to].map(|name| images.id(name)).contains(&now), "{point}: {now}");
         let said = upgrade(&cluster, to, &[]).ok();

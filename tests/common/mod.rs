@@ -118,6 +118,14 @@ impl Cluster {
         said(self.command(args).output().expect("pirun runs"))
     }
 
+    /// Waits until a host answers: after a power cut, the network takes its time to find it again.
+    #[track_caller]
+    pub fn wait_for_answer(&self, host: &str) {
+        eventually("it answers again", || {
+            self.pirun(&["exec", host, "--", "true"]).code == Some(0)
+        });
+    }
+
     /// Starts pirun and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
         self.command(args)
