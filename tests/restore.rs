@@ -24,6 +24,23 @@ fn backup_of(cluster: &Cluster, host: &str) -> String {
     names.pop().expect("a backup")
 }
 
+/// Stops k3s, and waits until the last row that was on its way is written.
+fn stop(node: &Node) {
+    node.sh("rc-service -q k3s stop").expect("stopped");
+    eventually("nothing is written any more", || {
+        let before = max_id(node);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        max_id(node) == before
+    });
+}
+
+/// Waits until k3s serves, if it was started at all.
+fn settles(node: &Node) {
+    if node.sh("rc-service -q k3s status").is_ok() {
+        eventually("k3s answers", || answers(node));
+    }
+}
+
 fn answers(node: &Node) -> bool {
     node.sh("nc -z -w 1 127.0.0.1 6443").is_ok()
 }
@@ -50,7 +67,7 @@ fn a_backup_is_put_back_only_when_what_is_lost_was_named() {
     let node = cluster.node("rpi40");
     let name = backup_of(&cluster, "rpi40");
     eventually("more is written", || max_id(node) > 260);
-    node.sh("rc-service -q k3s stop").expect("stopped");
+    stop(node);
     let before = max_id(node);
 
     let said = cluster.pirun(&["restore.rhai", "newest"]).code(1);
@@ -139,7 +156,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 fn a_state_that_k3s_does_not_come_up_with_is_taken_out_again() {
     let cluster = cluster(&["rpi40"]);
     let node = cluster.node("rpi40");
-    node.sh("rc-service -q k3s stop").expect("stopped");
+    stop(node);
     // k3s ends at once where the state was restored.
     node.sh(&format!("mount -o remount,rw /; sed -i '2i [ \"$1\" != server ] || [ ! -e {SERVER}/.pirun-restored ] || exit 1' /usr/bin/k3s; mount -o remount,ro /")).expect("changed");
     let before = max_id(node);
@@ -166,7 +183,7 @@ fn a_link_that_is_cut_while_a_backup_arrives_leaves_what_was_there() {
     let relay = cluster.lab.relay(node).expect("a relay");
     let before = max_id(node);
     cluster.write_inventory(&[("rpi40".into(), relay.address().to_string())], "");
-    node.sh("rc-service -q k3s stop").expect("stopped");
+    stop(node);
     let lose = lost(&cluster.pirun(&["restore.rhai", "newest"]).code(1).stdout);
     let args = ["restore.rhai", "newest", "--force-lose", &lose, "--no-safety"];
     for bytes in [30_000, 60_000, 90_000] {
@@ -221,6 +238,7 @@ fn a_power_cut_at_any_step_of_a_restore_starts_no_third_state() {
     for undo in [false, true] {
         for cut in 1.. {
             node.sh(&format!("rc-service -q k3s stop 2>/dev/null; rm -rf {base} /data/.pirun; mkdir -p {base}; cp -a /data/kept {base}/server; cp -a /data/arrived {base}/restore.new; printf 0123456789 >/etc/rancher/node/password; cp /data/etc/conf.d/k3s /data/conf; rc-service -q k3s start")).expect("prepared");
+            settles(node);
             let said = call(node, "swap", cut);
             if said.contains("ended well") {
                 break;
@@ -228,6 +246,7 @@ fn a_power_cut_at_any_step_of_a_restore_starts_no_third_state() {
             cuts += 1;
             // The power is back, and k3s is started as at boot.
             let _ = node.sh("rc-service -q k3s stop; rc-service k3s start");
+            settles(node);
             let state = node.sh(&format!("cat {base}/server/.pirun-restored 2>/dev/null || ls {base}/server/tls/server-ca.key"));
             let served = answers(node);
             assert!(!served || state.is_ok(), "cut {cut}: k3s serves without a state");

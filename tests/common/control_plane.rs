@@ -43,6 +43,8 @@ case $1 in
 server) { write $$ | /data/lab/bin/sqlite3 -batch /var/lib/rancher/k3s/server/db/state.db; } >/dev/null 2>&1 & ;;
 --version) echo "k3s version v1.34.2+k3s1 (lab)"; exit ;;
 esac
+# Ended before it is up, it leaves nobody on its port.
+trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM INT
 . /usr/bin/k3s.lab
 "#;
 
