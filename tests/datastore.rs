@@ -1,5 +1,8 @@
 //! The copy of a server's datastore that an older k3s can go back to (`stdlib/image/pirun-datastore`), in real Alpine userland.
 
+mod common;
+
+use common::CUT;
 use pirun_lab::{Lab, Node, Result};
 
 const SCRIPT: &str = include_str!("../stdlib/image/pirun-datastore");
@@ -89,21 +92,11 @@ fn nothing_is_put_back_where_the_new_image_never_ran_or_was_confirmed() -> Resul
     Ok(())
 }
 
-/// Ends the script before its `CUT`-th step that changes something.
-const CUT: &str = r#"
-step() { CUT=$((CUT - 1)); [ $CUT -gt 0 ] || kill -9 $$; }
-mv() { step; command mv "$@"; }
-cp() { step; command cp "$@"; }
-rm() { step; command rm "$@"; }
-mkdir() { step; command mkdir "$@"; }
-sync() { step; }
-"#;
-
 #[test]
 fn a_power_cut_at_any_step_loses_neither_datastore() -> Result<()> {
     let lab = Lab::start()?;
     let node = start(&lab)?;
-    write(&node, "/data/cut.sh", &format!("{CUT}{SCRIPT}"))?;
+    write(&node, "/data/cut.sh", &format!("{CUT}sync() {{ step; }}\n{SCRIPT}"))?;
     let mut cuts = 0;
     for cut in 1.. {
         upgrade(&node)?;
@@ -131,7 +124,7 @@ fn a_power_cut_at_any_step_loses_neither_datastore() -> Result<()> {
 fn a_copy_is_whole_or_the_one_before_it_stays() -> Result<()> {
     let lab = Lab::start()?;
     let node = start(&lab)?;
-    write(&node, "/data/cut.sh", &format!("{CUT}{SCRIPT}"))?;
+    write(&node, "/data/cut.sh", &format!("{CUT}sync() {{ step; }}\n{SCRIPT}"))?;
     for cut in 1.. {
         node.sh("rm -rf /data/pirun/*")?;
         boot(&node, "old")?;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::control_plane::{self, Copying, SERVER, max_id};
-use common::{Cluster, eventually, waits_for};
+use common::{CUT, Cluster, eventually, waits_for};
 use pirun_lab::{Cut, Node};
 
 /// A server that is written to, and agents; one backup of it.
@@ -207,14 +207,6 @@ fn a_link_that_is_cut_while_a_backup_arrives_leaves_what_was_there() {
 }
 
 const PROGRAM: &str = include_str!("../src/backup/restore/node.sh");
-/// Ends the program before its `CUT`-th step that changes something.
-const CUT: &str = r#"
-step() { CUT=$((CUT - 1)); [ $CUT -gt 0 ] || kill -9 $$; }
-mv() { step; command mv "$@"; }
-cp() { step; command cp "$@"; }
-rm() { step; command rm "$@"; }
-mkdir() { step; command mkdir "$@"; }
-"#;
 
 /// Calls the node's half of a restore as pirun does, ended before one of its steps.
 fn call(node: &Node, command: &str, cut: u32) -> String {
@@ -225,50 +217,94 @@ fn call(node: &Node, command: &str, cut: u32) -> String {
     node.sh("sh /data/restore.sh 2>&1 || :").unwrap_or_default()
 }
 
-#[test]
-fn a_power_cut_at_any_step_of_a_restore_starts_no_third_state() {
+/// Where k3s has its state.
+const BASE: &str = "/data/var/lib/rancher/k3s";
+
+/// A node that serves, and beside its state another one that has arrived.
+fn has_arrived(node: &Node) {
+    node.sh(&format!(
+        "rc-service -q k3s stop 2>/dev/null; rm -rf {BASE} /data/.pirun; mkdir -p {BASE}; cp -a /data/kept {BASE}/server
+         cp -a /data/arrived {BASE}/restore.new; printf 0123456789 >/etc/rancher/node/password; cp /data/conf /data/etc/conf.d/k3s
+         rc-service -q k3s start"
+    ))
+    .expect("prepared");
+    settles(node);
+}
+
+/// A node on which k3s serves, which was told apart from what would be restored by a file and its password.
+fn with_two_states() -> Cluster {
     let cluster = Cluster::start(&["rpi40"]);
     let node = cluster.node("rpi40");
     control_plane::install(node, Copying::Vacuum, 200);
-    node.sh("rc-service -q k3s stop").expect("stopped");
-    let base = "/data/var/lib/rancher/k3s";
-    // What was received is told from what was there by a file.
-    node.sh(&format!("cp -a {base}/server /data/kept; mkdir /data/arrived; cp -a {base}/server /data/arrived/server; echo b.pbk@9 >/data/arrived/server/.pirun-restored; mkdir /data/arrived/node; echo 42 >/data/arrived/node/password")).expect("copied");
-    let mut cuts = 0;
-    for undo in [false, true] {
-        for cut in 1.. {
-            node.sh(&format!("rc-service -q k3s stop 2>/dev/null; rm -rf {base} /data/.pirun; mkdir -p {base}; cp -a /data/kept {base}/server; cp -a /data/arrived {base}/restore.new; printf 0123456789 >/etc/rancher/node/password; cp /data/etc/conf.d/k3s /data/conf; rc-service -q k3s start")).expect("prepared");
+    stop(node);
+    node.sh(&format!(
+        "cp -a {BASE}/server /data/kept; mkdir -p /data/arrived/node; cp -a {BASE}/server /data/arrived/server
+         echo b.pbk@9 >/data/arrived/server/.pirun-restored; echo 42 >/data/arrived/node/password
+         cp /data/etc/conf.d/k3s /data/conf"
+    ))
+    .expect("copied");
+    cluster
+}
+
+/// The power is back, and k3s is started as at boot: it serves no state of its own making.
+fn boots(node: &Node) {
+    let _ = node.sh("rc-service -q k3s stop; rc-service k3s start");
+    settles(node);
+    let state = node.sh(&format!("ls {BASE}/server/tls/server-ca.key"));
+    assert!(!answers(node) || state.is_ok(), "k3s serves without a state");
+}
+
+/// Whether the restored state is there, and all that belongs to it.
+fn is_whole(node: &Node, restored: bool) {
+    eventually("k3s answers", || answers(node));
+    let found = node.sh(&format!("cat {BASE}/server/.pirun-restored")).is_ok();
+    let password = node.sh("cat /etc/rancher/node/password").expect("read");
+    let wanted = if restored { "42\n" } else { "0123456789" };
+    assert_eq!((found, &*password), (restored, wanted));
+    node.sh("cmp /data/etc/conf.d/k3s /data/conf").expect("k3s is configured as before");
+}
+
+/// Cuts `command`, after `before`, at each of its steps, and ends with `then`. The number of cuts.
+fn cut_everywhere(node: &Node, before: Option<&str>, command: &str, then: &str) -> u32 {
+    for cut in 1.. {
+        has_arrived(node);
+        if let Some(before) = before {
+            call(node, before, 1000);
             settles(node);
-            let said = call(node, "swap", cut);
-            if said.contains("ended well") {
-                break;
-            }
-            cuts += 1;
-            // The power is back, and k3s is started as at boot.
-            let _ = node.sh("rc-service -q k3s stop; rc-service k3s start");
-            settles(node);
-            let state = node.sh(&format!("cat {base}/server/.pirun-restored 2>/dev/null || ls {base}/server/tls/server-ca.key"));
-            let served = answers(node);
-            assert!(!served || state.is_ok(), "cut {cut}: k3s serves without a state");
-            let said = call(node, if undo { "undo" } else { "swap" }, 1000);
-            assert!(said.contains("ended well"), "cut {cut}: {said}");
-            eventually("k3s answers", || answers(node));
-            let restored = node.sh(&format!("cat {base}/server/.pirun-restored")).is_ok();
-            let password = node.sh("cat /etc/rancher/node/password").expect("read");
-            assert_eq!(
-                (restored, &*password),
-                if undo { (false, "0123456789") } else { (true, "42\n") },
-                "cut {cut}"
-            );
-            let conf = node.sh("cmp /data/etc/conf.d/k3s /data/conf");
-            assert!(
-                conf.is_ok(),
-                "cut {cut}: {}",
-                node.sh("cat /data/etc/conf.d/k3s").expect("read")
-            );
         }
+        if call(node, command, cut).contains("ended well") {
+            return cut - 1;
+        }
+        boots(node);
+        let said = call(node, then, 1000);
+        assert!(said.contains("ended well"), "{command}, cut {cut}: {said}");
+        is_whole(node, then == "swap");
     }
-    assert!(cuts >= 16, "only {cuts} steps were cut");
+    0
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_restore_starts_no_third_state() {
+    let cluster = with_two_states();
+    let node = cluster.node("rpi40");
+    let cuts =
+        [cut_everywhere(node, None, "swap", "swap"), cut_everywhere(node, None, "swap", "undo")];
+    assert!(cuts.iter().all(|cuts| *cuts >= 8), "{cuts:?} steps were cut");
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_the_way_back_loses_nothing_of_what_was_there() {
+    let cluster = with_two_states();
+    let node = cluster.node("rpi40");
+    let cuts = cut_everywhere(node, Some("swap"), "undo", "undo");
+    assert!(cuts >= 8, "only {cuts} steps were cut");
+    // Without a state before, nothing starts.
+    has_arrived(node);
+    node.sh(&format!("rc-service -q k3s stop; rm -rf {BASE}/server")).expect("removed");
+    assert!(call(node, "swap", 1000).contains("ended well"));
+    settles(node);
+    assert!(call(node, "undo", 1000).contains("ended well"));
+    assert!(node.sh("rc-service k3s start").is_err());
 }
 
 /// Old server, new server, an agent; the inventory names the new one already.

@@ -17,7 +17,7 @@ use crate::script::convert::OrRaise;
 use crate::script::host::HostHandle;
 use crate::script::options::Options;
 use crate::state::Change;
-use crate::upgrade::{self, BootFiles, Datastore, SlotWrite, Slots, UpdateImage};
+use crate::upgrade::{self, BootFiles, SlotWrite, Slots, UpdateImage, datastore};
 
 pub const TOPIC: Topic = Topic {
     name: "upgrades",
@@ -229,19 +229,19 @@ pub mod api {
     /// a reboot into another k3s; nothing to do on agents.
     #[rhai_fn(pure, return_raw)]
     pub fn keep_datastore(ctx: NativeCallContext, host: &mut HostHandle) -> ScriptResult<Change> {
-        host.change(&ctx, "keep_datastore", Datastore::keep)
+        host.change(&ctx, "keep_datastore", datastore::keep)
     }
 
     /// Has the copy of `keep_datastore` put back when the older image boots. All that was written since is lost; it is kept
     /// in /data/pirun/datastore.newer.
     #[rhai_fn(pure, return_raw)]
     pub fn return_datastore(ctx: NativeCallContext, host: &mut HostHandle) -> ScriptResult<Change> {
-        host.change(&ctx, "return_datastore", Datastore::put_back)
+        host.change(&ctx, "return_datastore", datastore::put_back)
     }
 
     /// After a trial that ended by going back: puts the older datastore back on nodes whose image does not do so at boot.
     #[rhai_fn(pure, return_raw)]
     pub fn settle_datastore(ctx: NativeCallContext, host: &mut HostHandle) -> ScriptResult<Change> {
-        host.change(&ctx, "settle_datastore", Datastore::settle)
+        host.change(&ctx, "settle_datastore", datastore::settle)
     }
 }

@@ -5,7 +5,7 @@
 
 mod boot_files;
 mod check;
-mod datastore;
+pub mod datastore;
 mod delta;
 mod image;
 mod packages;
@@ -17,7 +17,6 @@ mod write;
 
 pub use boot_files::BootFiles;
 pub use check::check;
-pub use datastore::Datastore;
 pub use image::UpdateImage;
 pub use slots::{Slots, State};
 pub use trial::{arm, arm_other, confirm, must_run};

@@ -37,6 +37,8 @@ exit 1
 pub struct Stream<'a> {
     image: &'a UpdateImage,
     steps: vec::IntoIter<Step>,
+    /// An image's incomplete last block, which comes in a line of its own.
+    last: Option<Step>,
     /// What is left of a step whose line was sent: the next block, and the block behind its last.
     sending: Option<(u64, u64)>,
     ended: bool,
@@ -57,6 +59,7 @@ impl<'a> Stream<'a> {
         Self {
             image,
             steps: plan.steps.clone().into_iter(),
+            last: None,
             sending: None,
             ended: false,
             packer: Compressor::new(CompressionLvl::default()),
@@ -72,7 +75,7 @@ impl<'a> Stream<'a> {
         if let Some((at, end)) = self.sending {
             return self.blocks(at, end);
         }
-        let line = match self.steps.next() {
+        let line = match self.last.take().or_else(|| self.steps.next()) {
             Some(Step::Zero { at, count }) => format!("z {at} {count}\n"),
             Some(Step::Copy { from, at, count }) => format!("c {from} {at} {count}\n"),
             Some(Step::Send { at, count }) => self.announce(at, count),
@@ -92,13 +95,7 @@ impl<'a> Stream<'a> {
         if at < whole {
             let last = end.min(whole);
             self.sending = Some((at, last));
-            if last < end {
-                let rest = Step::Send { at: last, count: end - last };
-                self.steps = std::iter::once(rest)
-                    .chain(self.steps.by_ref())
-                    .collect::<Vec<_>>()
-                    .into_iter();
-            }
+            self.last = (last < end).then_some(Step::Send { at: last, count: end - last });
             return format!("s {at} {}\n", last - at);
         }
         self.sending = Some((at, end));

@@ -51,7 +51,8 @@ fn boot_next(node: &Node, slots: &Slots, slot: Slot) -> Result<Change> {
     if !node.agrees(&change)? {
         return Ok(change.unless_changed());
     }
-    let script = program(&["arm", &slot.to_string()]);
+    // What an earlier try has said of a datastore is not said of this one.
+    let script = program(&["arm", &slot.to_string()]) + "\nrm -f /data/pirun/datastore/returned";
     match node.run(Run { script, ..Run::default() })? {
         Some(output) if output.code != 0 => {
             Err(refused(&format!("slot {slot} cannot be armed"), &output.stderr))

@@ -27,6 +27,15 @@ pub struct Cluster {
     pub lab: Lab,
 }
 
+/// What is put before a node's program to end it before its `CUT`-th step that changes something.
+pub const CUT: &str = r#"
+step() { CUT=$((CUT - 1)); [ $CUT -gt 0 ] || kill -9 $$; }
+mv() { step; command mv "$@"; }
+cp() { step; command cp "$@"; }
+rm() { step; command rm "$@"; }
+mkdir() { step; command mkdir "$@"; }
+"#;
+
 /// What a command said, and how it ended.
 #[derive(Debug)]
 pub struct Said {

@@ -85,14 +85,17 @@ undo() {
 	block
 	halt
 	if [ -d $base/server ] && is_new; then rm -rf $base/server.failed && mv $base/server $base/server.failed && sync || die "cannot move $base/server"; fi
-	if [ ! -d $base/server ] && [ -d $base/$OLD ]; then
-		mv $base/$OLD $base/server && sync || die "cannot move $base/$OLD"
-		[ ! -s $base/server/.node-password ] || mv $base/server/.node-password $password
+	if [ ! -d $base/server ] && [ -d $base/$OLD ]; then mv $base/$OLD $base/server && sync || die "cannot move $base/$OLD"; fi
+	[ ! -s $base/server/.node-password ] || mv $base/server/.node-password $password || die "cannot write $password"
+	# Where there was no state before, k3s stays down: it would begin a new cluster.
+	e=0
+	if [ -d $base/server ]; then
+		unblock
+		rc-service -q k3s start || e=1
 	fi
-	unblock
 	rm -rf $work $new
 	sync
-	[ ! -d $base/server ] || rc-service -q k3s start
+	return $e
 }
 
 finish() {
