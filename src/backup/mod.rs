@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod container;
+pub mod foresee;
 pub mod make;
 pub mod prune;
 pub mod restore;

@@ -6,12 +6,11 @@ use rhai::plugin::*;
 use rhai::{Array, Map, Module};
 
 use super::Topic;
+use crate::backup::foresee::foresee;
 use crate::backup::make::{self, Made, Making, Watch};
 use crate::backup::prune;
 use crate::backup::retention::{Policy, Verdict, paths_of};
-use crate::backup::snapshot::{Survey, What, data_paths};
 use crate::backup::store::{Address, Record, S3Options, Store, Stored};
-use crate::backup::unit::Method;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options;
 use crate::script::ScriptResult;
@@ -19,7 +18,7 @@ use crate::script::context::{RunContext, context};
 use crate::script::convert::OrRaise;
 use crate::script::host::HostHandle;
 use crate::script::options::{FromOption as _, Options};
-use crate::state::{Aspect, Change, Node};
+use crate::state::{Aspect, Change};
 use crate::ui::Event;
 use crate::units::size;
 use crate::vault::{ProjectVault, Secret};
@@ -122,43 +121,6 @@ pub(super) fn vault(run: &RunContext) -> Result<&ProjectVault> {
         .ok_or_else(|| Error::bug("backups are sealed with the vault's key"))
 }
 
-/// What a snapshot of this node would be.
-fn look(node: &Node, options: &BackupOptions) -> Result<(What, Change)> {
-    if !options.paths.is_empty() {
-        let paths = data_paths(&options.paths)?;
-        let change = Change::of("backup", "/data").with(Aspect::Created).remark(paths.join(" "));
-        return Ok((What::Paths(paths), change));
-    }
-    let survey = Survey::look(&**node.remote())?;
-    let method = survey.method(options.stop);
-    if !survey.has_room() && method != Method::Stop {
-        let (needed, free) = (size(survey.needed() << 10), size(survey.free << 10));
-        return Err(Error::new(
-            ErrorKind::Backup,
-            format!("no room for a copy of the datastore: {needed} needed, {free} free"),
-        )
-        .hint(
-            "Free some on /data, or use `--stop`: k3s is stopped then while its datastore is sent.",
-        ));
-    }
-    let datastore = size(survey.database << 10);
-    let change = Change::of("backup", "the control plane").with(Aspect::Created);
-    let change = match method {
-        Method::Vacuum => change.remark(format!("datastore of {datastore}, copied by sqlite3")),
-        Method::Freeze if survey.is_running => {
-            change.remark(format!("k3s stands still while {datastore} are copied"))
-        }
-        Method::Stop if survey.is_running => {
-            let during = if survey.has_room() { "copied" } else { "sent" };
-            change.remark(format!("k3s is stopped while {datastore} are {during}"))
-        }
-        Method::Freeze | Method::Stop => {
-            change.remark(format!("datastore of {datastore}; k3s is off"))
-        }
-    };
-    Ok((What::Server(method), change))
-}
-
 fn backup(
     ctx: &NativeCallContext,
     store: &StoreHandle,
@@ -167,7 +129,7 @@ fn backup(
 ) -> ScriptResult<Change> {
     let run = host.run();
     host.change(ctx, "backup", |node| {
-        let (what, change) = look(node, options)?;
+        let (what, change) = foresee(node, &options.paths, options.stop)?;
         if node.is_dry() || !node.agrees(&change)? {
             return Ok(if node.is_dry() { change } else { change.unless_changed() });
         }
