@@ -44,6 +44,26 @@ fn a_backup_holds_all_that_a_server_is_made_of() {
 }
 
 #[test]
+fn python_restores_a_server_s_backup_with_the_password_alone() {
+    let Some(python) = common::python::python() else { return };
+    let cluster = cluster(Copying::Vacuum);
+    let before = max_id(cluster.node("rpi40"));
+    cluster.pirun(&["backup.rhai"]).ok();
+    let names = backups(&cluster.path("backups"));
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backup/restore.py");
+    let output = std::process::Command::new(python.join("python"))
+        .arg(script)
+        .arg(cluster.path("backups").join(&names[0]))
+        .arg(common::PASSWORD)
+        .output()
+        .unwrap();
+    let said = common::said(output).ok();
+    let (hashes, last) = said.stdout.trim().split_once(' ').unwrap();
+    assert_eq!(hashes, "whole");
+    assert!(last.parse::<i64>().unwrap() >= before, "{}", said.stdout);
+}
+
+#[test]
 fn a_server_without_sqlite3_stands_still_for_a_moment_and_one_can_be_stopped() {
     let cluster = cluster(Copying::Freeze);
     let node = cluster.node("rpi40");

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use common::control_plane::{datastore, sha256, token};
+use common::control_plane::{self, datastore, sha256, token};
 use common::{Said, said};
 use pirun::backup::container::{Container, Sealer};
 use pirun::backup::unit::{CERTIFICATE, DATABASE, Info, Kind, Method, TOKEN};
@@ -100,7 +100,7 @@ fn a_whole_backup_is_found_whole() {
 
 #[test]
 fn what_could_not_be_restored_is_refused_with_the_reason() {
-    let another = format!("K10{}::server:correct-horse-battery\n", "0".repeat(64));
+    let another = format!("K10{}::server:{}\n", "0".repeat(64), control_plane::PASSWORD);
     let cases = [
         Server::whole().sql("DELETE FROM kine WHERE id > 90"),
         Server::whole().sql("DROP TABLE kine"),
@@ -116,7 +116,7 @@ fn what_could_not_be_restored_is_refused_with_the_reason() {
         Server::whole().with(DATABASE, |bytes| bytes[0] = b'X'),
         Server::whole().with(TOKEN, |token| *token = another.into_bytes()),
         Server::whole().with(TOKEN, |token| {
-            *token = String::from_utf8_lossy(token).replace("horse", "house").into_bytes();
+            *token = String::from_utf8_lossy(token).replace(":server:", ":server:x").into_bytes();
         }),
         Server::whole().with(TOKEN, |token| *token = b"\n".to_vec()),
         Server::whole().with(CERTIFICATE, |certificate| certificate.push(b'\n')),

@@ -143,6 +143,10 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     )
     .expect("written");
     refused(&[&format!("cut/{name}")], &name);
+    // Another token than the one that opens the datastore.
+    node.sh("echo another >/etc/rancher/k3s/token").expect("written");
+    refused(&["newest", "--force-lose", "100000"], "starts with another token");
+    node.sh("rm /etc/rancher/k3s/token").expect("removed");
     // An older k3s on the node than in the backup.
     node.sh(
         "mount -o remount,rw /; sed -i s/1.34.2/1.33.9/ /usr/bin/k3s; mount -o remount,ro / || :",
@@ -174,6 +178,75 @@ fn a_state_that_k3s_does_not_come_up_with_is_taken_out_again() {
     eventually("the state before is served", || answers(node));
     assert!(max_id(node) >= before);
     assert_eq!(node.sh("ls -A /data/.pirun").expect("listed").trim(), "");
+}
+
+#[test]
+fn a_state_with_which_the_api_server_never_gets_ready_is_taken_out_again() {
+    let cluster = cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    node.sh("mkdir -p /data/lab/kubectl; cd /data/lab/kubectl; f='get --raw _readyz'; : >\"$f\"; echo 1 >\"$f.exit\"")
+        .expect("prepared");
+    let before = max_id(node);
+    let said = cluster.pirun(&["restore.rhai", "newest", "--wait", "2s", "--force-lose", "100000"]);
+    assert!(
+        said.code == Some(1)
+            && said.stdout.contains("the API server is ready")
+            && said.stdout.contains("so what was there before is back"),
+        "{}",
+        said.all()
+    );
+    eventually("the state before is served", || answers(node));
+    assert!(max_id(node) >= before);
+}
+
+/// What a run says, without what is different in each.
+fn settled(said: &common::Said) -> String {
+    let mut text = said.all();
+    for (pattern, name) in [
+        (r"\d{4}-\d\d-\d\dT\d{6}Z", "TIME"),
+        (r"\d+(\.\d)? [kM]B", "SIZE"),
+        (r"\d+(\.\d)? s\b", "… s"),
+        (r"\d+ → \d+", "MORE → LESS"),
+        (r"\d+ revisions", "N revisions"),
+        (r"(--force-lose) \d+", "$1 N"),
+        (r" +\n", "\n"),
+    ] {
+        text = regex::Regex::new(pattern).expect("a pattern").replace_all(&text, name).into_owned();
+    }
+    text.lines().filter(|line| !line.starts_with("log: ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_restore_and_a_move_tell_before_they_begin_what_they_would_do() {
+    let cluster = before_a_move();
+    let dry = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41", "--dry-run"]).ok();
+    insta::assert_snapshot!("a_move", settled(&dry));
+    let address = |name: &str| (name.to_owned(), cluster.node(name).address().to_string());
+    cluster.write_inventory(&[address("rpi40"), address("rpi41"), address("rpi42")], "");
+    let last = max_id(cluster.node("rpi40"));
+    eventually("more is written", || max_id(cluster.node("rpi40")) > last + 10);
+    insta::assert_snapshot!(
+        "a_refusal",
+        settled(&cluster.pirun(&["restore.rhai", "newest", "--dry-run"]))
+    );
+    let dry =
+        cluster.pirun(&["restore.rhai", "newest", "--force-lose", "100000", "--dry-run"]).ok();
+    insta::assert_snapshot!("a_restore", settled(&dry));
+}
+
+#[test]
+fn what_was_put_aside_goes_with_a_backup_a_week_later() {
+    let cluster = cluster(&["rpi40"]);
+    let node = cluster.node("rpi40");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+    let (young, old) = (now - 6 * 86_400, now - 8 * 86_400);
+    node.sh(&format!("cd {BASE}; mkdir server.old.{young} server.old.{old} server.failed"))
+        .expect("made");
+    common::backups::next_second();
+    let said = cluster.pirun(&["backup.rhai"]).ok();
+    assert!(said.stdout.contains(&format!("- accept_restore server.old.{old}")), "{}", said.stdout);
+    let left = node.sh(&format!("ls {BASE}")).expect("listed");
+    assert_eq!(left, format!("server\nserver.failed\nserver.old.{young}\n"));
 }
 
 #[test]
@@ -353,8 +426,21 @@ fn a_control_plane_moves_and_its_agents_follow() {
         assert!(dry.stdout.contains(words), "{words}: {}", dry.stdout);
     }
     assert!(answers(cluster.node("rpi40")), "a dry run changes nothing");
+    // As Kubernetes knows the old one.
+    let new = cluster.node("rpi41");
+    new.sh("mkdir -p /data/lab/kubectl; cd /data/lab/kubectl; echo '{\"node-role.kubernetes.io/control-plane\":\"true\"}' >'get node rpi40 --ignore-not-found -o jsonpath={.metadata.labels}'
+        echo '{\"metadata\":{},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}' | tee 'get node rpi40' >'get secret_rpi41.node-password.k3s'")
+        .expect("prepared");
     cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
     has_moved(&cluster, before);
+    let asked = new.sh("cat /var/log/kubectl.log").expect("read");
+    for words in [
+        "delete secret/rpi41.node-password.k3s -n kube-system",
+        "label node rpi40 node-role.kubernetes.io/control-plane-\n",
+    ] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    new.sh("rm -r /data/lab/kubectl").expect("removed");
     let again = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
     for host in ["rpi40", "rpi41", "rpi42"] {
         assert_eq!(again.recap(host).1, 0, "{}", again.stdout);
@@ -389,11 +475,26 @@ const POINTS: [(&str, &str, &str); 6] = [
     ("the new one serves", "rpi41", "nc -z -w 1 127.0.0.1 6443"),
 ];
 
-#[test]
-fn a_move_that_is_cut_anywhere_is_finished_by_the_next_run_and_never_serves_twice() {
+/// How a move is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Run,
+    Links,
+    Power,
+}
+
+/// Cuts moves at each point. The next run finishes them, and the two servers never serve at the same time.
+fn cut_moves(end: End) {
     for (what, name, looks) in POINTS {
         let cluster = before_a_move();
         let (old, new) = (cluster.node("rpi40"), cluster.node("rpi41"));
+        let relays = [new, old].map(|node| cluster.lab.relay(node).expect("a relay"));
+        if end == End::Links {
+            let far = [("rpi41", &relays[0]), ("rpi40", &relays[1])]
+                .map(|(name, relay)| (name.to_owned(), relay.address().to_string()));
+            let agent = ("rpi42".to_owned(), cluster.node("rpi42").address().to_string());
+            cluster.write_inventory(&[&far[..], &[agent]].concat(), "");
+        }
         let before = max_id(old);
         let mut child = cluster.spawn(&["migrate_server.rhai", "rpi40", "rpi41"]);
         let node = cluster.node(name);
@@ -401,11 +502,45 @@ fn a_move_that_is_cut_anywhere_is_finished_by_the_next_run_and_never_serves_twic
             assert!(!(answers(old) && answers(new)), "{what}: both serve");
             node.sh(looks).is_ok()
         });
-        child.kill().expect("killed");
+        match end {
+            End::Run => child.kill().expect("killed"),
+            End::Links => relays.iter().for_each(|relay| relay.cut(Cut::Reset)),
+            End::Power => {
+                [old, new].iter().for_each(|node| node.power_cut().expect("cut"));
+                child.kill().expect("killed");
+            }
+        }
         let output = child.wait_with_output().expect("ended");
         assert!(reached, "never: {what}: {}", common::said(output).all());
+        match end {
+            End::Run => {}
+            End::Links => relays.iter().for_each(pirun_lab::Relay::mend),
+            End::Power => {
+                [old, new].iter().for_each(|node| node.power_on().expect("on"));
+                for node in [old, new] {
+                    node.wait_up().expect("up");
+                    cluster.wait_for_answer(node.name());
+                }
+            }
+        }
         assert!(!(answers(old) && answers(new)), "{what}: both serve");
-        cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]).ok();
+        let said = cluster.pirun(&["migrate_server.rhai", "rpi40", "rpi41"]);
+        assert_eq!(said.code, Some(0), "{what}, {end:?}: {}", said.all());
         has_moved(&cluster, before);
     }
+}
+
+#[test]
+fn a_move_whose_run_is_killed_anywhere_is_finished_by_the_next_and_never_serves_twice() {
+    cut_moves(End::Run);
+}
+
+#[test]
+fn a_move_whose_links_are_cut_anywhere_is_finished_by_the_next_and_never_serves_twice() {
+    cut_moves(End::Links);
+}
+
+#[test]
+fn a_move_whose_nodes_lose_power_anywhere_is_finished_by_the_next_and_never_serves_twice() {
+    cut_moves(End::Power);
 }

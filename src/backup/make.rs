@@ -155,7 +155,16 @@ pub fn now() -> String {
     crate::calendar::timestamp(Timestamp::now().as_second())
 }
 
-/// Verifies a backup that is there already, and gives what it is.
+/// A backup that is there, and was looked into.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub record: Record,
+    /// [`super::token::Token::fingerprint`] of what its datastore opens with; "" without one. Not part of the record: an index
+    /// of backups may be read by many.
+    pub token: String,
+}
+
+/// Verifies a backup that is there already.
 ///
 /// # Errors
 /// It cannot be read, opened or restored.
@@ -164,7 +173,7 @@ pub fn verify_again(
     name: &str,
     vault: &ProjectVault,
     cancel: &Cancel,
-) -> Result<Record> {
+) -> Result<Checked> {
     let mut source = Hashing { out: store.read(name)?, hash: Sha256::new(), size: 0 };
     let checked = access::open(Stoppable { source: &mut source, cancel }, vault);
     let checked = checked.and_then(|reader| Ok((verify(reader)?, ())));
@@ -174,7 +183,7 @@ pub fn verify_again(
     let (verified, ()) = checked.map_err(|error| named(&error, name))?;
     let vault_id = access::vault_id(&store.read_begin(name, HEADER)?)?;
     let sealed = Sealed { sha256: crypto::hex(&source.hash.finalize()), size: source.size };
-    Ok(record(name, &verified, sealed, vault_id))
+    Ok(Checked { record: record(name, &verified, sealed, vault_id), token: verified.token })
 }
 
 /// Bytes that a container's header has at the most.

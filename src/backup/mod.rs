@@ -14,5 +14,6 @@ pub mod retention;
 pub mod snapshot;
 mod stoppable;
 pub mod store;
+pub mod token;
 pub mod unit;
 pub mod verify;

@@ -212,26 +212,36 @@ fn step(node: &Node, verb: &'static str, command: &str, aspect: Aspect) -> Resul
     Ok(change)
 }
 
-/// Removes what earlier restores have moved aside.
+/// Removes what earlier restores have moved aside: all of it, or the states before a time, in seconds since 1970 by the
+/// operator's clock.
 ///
 /// # Errors
 /// When a restore is not finished, or the node fails.
-pub fn accept(node: &Node) -> Result<Change> {
+pub fn accept(node: &Node, before: Option<i64>) -> Result<Change> {
     let found = ControlPlane::look(node)?;
     if let Some(unfinished) = &found.unfinished {
         return Err(in_the_way(unfinished));
     }
-    let change = Change::of("accept_restore", found.old.join(" "));
-    if found.old.is_empty() {
+    let mut goes = found.old;
+    goes.retain(|name| {
+        before.is_none_or(|before| moved_aside(name).is_some_and(|time| time <= before))
+    });
+    if goes.is_empty() {
         return Ok(Change::of("accept_restore", "nothing aside"));
     }
-    let change = change.with(Aspect::Removed);
+    let change = Change::of("accept_restore", goes.join(" ")).with(Aspect::Removed);
     if !node.agrees(&change)? {
         return Ok(change.unless_changed());
     }
     let none = Unfinished { run: String::new(), step: String::new(), old: String::new() };
-    act(node, &none, "", "accept")?;
+    let names: Vec<_> = goes.iter().map(|name| sh_quote(name)).collect();
+    act(node, &none, "", &format!("accept {}", names.join(" ")))?;
     Ok(change)
+}
+
+/// When a state was moved aside, by the operator's clock.
+fn moved_aside(name: &str) -> Option<i64> {
+    name.strip_prefix("server.old.")?.parse().ok()
 }
 
 fn act(node: &Node, at: &Unfinished, same: &str, command: &str) -> Result<()> {
@@ -243,7 +253,8 @@ fn act(node: &Node, at: &Unfinished, same: &str, command: &str) -> Result<()> {
     match node.run(Run { script, ..Run::default() })? {
         Some(output) if output.code != 0 => {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(wrong(format!("the restore stopped at `{command}`"))
+            let step = command.split(' ').next().unwrap_or_default();
+            Err(wrong(format!("the restore stopped at `{step}`"))
                 .detail(said)
                 .hint("Run it again to go on, or with `--undo` to go back."))
         }

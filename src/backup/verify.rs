@@ -6,7 +6,6 @@
 
 mod bootstrap;
 mod database;
-mod token;
 mod wal;
 
 use std::collections::BTreeMap;
@@ -14,10 +13,10 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
+use super::token::Token;
 use super::unit::{self, CERTIFICATE, DATABASE, Entry, EntryKind, Info, Kind, TOKEN, Unit, WAL};
 use crate::error::{Error, ErrorKind, Result};
 use database::Database;
-use token::Token;
 use wal::Wal;
 
 /// Bytes of a file that is kept to be compared: tokens, keys and certificates.
@@ -29,6 +28,8 @@ pub struct Verified {
     pub unit: Unit,
     /// The datastore's last revision; `None` if there is no datastore in it.
     pub max_id: Option<i64>,
+    /// [`Token::fingerprint`] of what the datastore opens with; "" if there is none in it.
+    pub token: String,
 }
 
 /// Reads a unit to its end and looks into it. Needs as much memory as its datastore has bytes.
@@ -38,11 +39,14 @@ pub struct Verified {
 pub fn verify(source: impl Read) -> Result<Verified> {
     let mut parts = Parts::default();
     let unit = unit::read(source, &mut |info, entry, content| parts.take(info, entry, content))?;
-    let max_id = match &unit.info.kind {
-        Kind::Paths => None,
-        Kind::Server { cluster, max_id, .. } => Some(parts.check(cluster, *max_id)?),
+    let (max_id, token) = match &unit.info.kind {
+        Kind::Paths => Default::default(),
+        Kind::Server { cluster, max_id, .. } => {
+            let (max_id, token) = parts.check(cluster, *max_id)?;
+            (Some(max_id), token.fingerprint())
+        }
     };
-    Ok(Verified { unit, max_id })
+    Ok(Verified { unit, max_id, token })
 }
 
 /// What of a unit is looked into.
@@ -81,8 +85,8 @@ impl Parts {
         }
     }
 
-    /// Gives the last revision.
-    fn check(self, cluster: &str, expected: i64) -> Result<i64> {
+    /// Gives the last revision, and the token that the datastore opens with.
+    fn check(self, cluster: &str, expected: i64) -> Result<(i64, Token)> {
         // The reader has seen to it that they are there.
         let missing = || wrong("the datastore, the token or the cluster's certificate is missing");
         let database = self.database.ok_or_else(missing)?;
@@ -97,10 +101,10 @@ impl Parts {
             )));
         }
         bootstrap::check(&database, &token, &self.kept)?;
-        Ok(max_id)
+        Ok((max_id, token))
     }
 }
 
-fn wrong(why: impl std::fmt::Display) -> Error {
+pub(super) fn wrong(why: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Backup, format!("the backup could not be restored: {why}"))
 }

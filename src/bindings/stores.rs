@@ -1,4 +1,4 @@
-//! Backups and where they are kept. The library `backup` and its playbook put it together.
+//! Backups and where they are kept. The library `backups` and its playbook put it together.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::vault::{ProjectVault, Secret};
 
 pub const TOPIC: Topic = Topic {
     name: "stores",
-    about: "Backups and where they are kept. The library `backup` and its playbook put it together.",
+    about: "Backups and where they are kept. The library `backups` and its playbook put it together.",
     module,
     options: &[StoreOptions::LIST, BackupOptions::LIST, PruneOptions::LIST],
 };
@@ -232,7 +232,7 @@ fn verify(run: &RunContext, store: &Store, node: Option<&str>, which: &str) -> R
     let mut rows = Array::new();
     for name in chosen(store, node, which)? {
         run.check_cancelled()?;
-        let record = make::verify_again(store, &name, vault(run)?, run.cancel())?;
+        let record = make::verify_again(store, &name, vault(run)?, run.cancel())?.record;
         if !run.options().dry_run {
             store.note(&record)?;
         }

@@ -206,13 +206,17 @@ impl Work<'_> {
         }));
         rows.sort_by_key(|row| chosen.place(row.host.name()));
         match self.max_fail {
-            Some(most) if self.run.failures() > most => Err(too_many_failed(&rows, most)),
+            Some(most) if self.run.failures() > most => Err(too_many_failed(
+                &rows,
+                most,
+                rows.len() < chosen.ready.len() + chosen.sitting_out.len(),
+            )),
             _ => Ok(Results(Arc::new(rows))),
         }
     }
 }
 
-fn too_many_failed(rows: &[Row], most: usize) -> Error {
+fn too_many_failed(rows: &[Row], most: usize, some_wait: bool) -> Error {
     let failed: Vec<_> =
         rows.iter().filter(|row| row.outcome.is_err()).map(|row| row.host.name()).collect();
     let names = if failed.is_empty() { "a host".to_owned() } else { failed.join(", ") };
@@ -220,8 +224,11 @@ fn too_many_failed(rows: &[Row], most: usize) -> Error {
         0 => "none may (`max_fail: 0`)".to_owned(),
         n => format!("only {n} may (`max_fail: {n}`)"),
     };
-    Error::new(ErrorKind::HostsFailed, format!("{names} failed, and {tolerated}"))
-        .hint("The other hosts were not started. `--resume` goes on with those that are not done.")
+    let error = Error::new(ErrorKind::HostsFailed, format!("{names} failed, and {tolerated}"));
+    if !some_wait {
+        return error;
+    }
+    error.hint("The other hosts were not started. `--resume` goes on with those that are not done.")
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

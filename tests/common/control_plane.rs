@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Where k3s has its state.
 pub const SERVER: &str = "/var/lib/rancher/k3s/server";
-/// The password in the token.
-pub const PASSWORD: &str = "correct-horse-battery";
+/// The password in the token: the sample vault's `k3s_token`.
+pub const PASSWORD: &str = "tR7nKbnYEHHeyrT711FurTEhgzxPZ567";
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nlab\n-----END CERTIFICATE-----\n";
 
 /// The table as kine makes it.

@@ -6,6 +6,7 @@ pub mod backups;
 pub mod builder;
 pub mod control_plane;
 pub mod loop_device;
+pub mod python;
 pub mod upgrades;
 
 use std::fmt::Write as _;

@@ -9,6 +9,10 @@ use std::process::{Command, Output, Stdio};
 use pirun::vault::{Credential, Kdf, Limits, OpenVault, SecretValue, Vault};
 use tempfile::TempDir;
 
+#[path = "../common/python.rs"]
+mod python;
+pub use python::python;
+
 /// As cheap as Argon2 allows: what protects real passwords would cost a second a test.
 pub const CHEAP: Kdf = Kdf { memory: 64, passes: 1, lanes: 1 };
 
@@ -134,17 +138,4 @@ impl Project {
 /// The directory of the tests' own files.
 pub fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault")
-}
-
-/// The Python environment with the peers. `None` where `PIRUN_TESTS_OFFLINE` says that there is no network.
-pub fn python() -> Option<PathBuf> {
-    if std::env::var_os("PIRUN_TESTS_OFFLINE").is_some() {
-        return None;
-    }
-    let output = Command::new(here().join("venv.sh")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(
-        output.status.success(),
-        "venv.sh failed; PIRUN_TESTS_OFFLINE=1 leaves these tests out"
-    );
-    Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin"))
 }

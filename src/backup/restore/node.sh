@@ -28,8 +28,9 @@ look() {
 	echo "restored $(line $s/$mark)"
 	echo "step $(line $work/step)"
 	t=$(line /etc/rancher/k3s/token)
+	[ -n "$t" ] || t=$(line $s/token)
 	[ -z "$t" ] || echo "token $(printf %s "${t##*:}" | sha256sum | cut -c 1-64)"
-	for d in $base/server.old.*; do [ ! -d "$d" ] || echo "old ${d##*/}"; done
+	for d in $base/server.old.* $base/server.failed; do [ ! -d "$d" ] || echo "old ${d##*/}"; done
 }
 
 # Without its state, k3s would begin a new cluster: until both renames are done, it must not start, not even after a power cut.
@@ -104,6 +105,6 @@ finish() {
 }
 
 accept() {
-	rm -rf $base/server.old.* $base/server.failed
+	for d; do rm -rf "$base/$d"; done
 	sync
 }

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::database::Database;
-use super::token::Token;
 use super::wrong;
+use crate::backup::token::Token;
 use crate::error::Result;
 
 /// Rounds of PBKDF2.

@@ -4,7 +4,8 @@
 # `k3s server …` and `k3s agent …` log their arguments and stay; a server listens on 6443.
 # `k3s kubectl …` prints what a test prepared in /data/lab/kubectl: the file named like the arguments (a blank
 # for each gap, `_` for `/`), or else like the longest run of first words there is a file for. `NAME.exit` beside
-# it holds an exit status. Nothing prepared: nothing printed, exit 0. All calls are logged in /var/log/kubectl.log.
+# it holds an exit status. Nothing prepared: nothing printed, exit 0, but for
+# `/readyz`, which is true while a server listens. All calls are logged in /var/log/kubectl.log.
 
 kubectl() {
 	local name
@@ -16,7 +17,12 @@ kubectl() {
 			*) name= ;;
 		esac
 	done
-	[ -n "$name" ] || return 0
+	if [ -z "$name" ]; then
+		case $* in
+			'get --raw /readyz'*) nc -z -w 1 127.0.0.1 6443 && echo ok ;;
+		esac
+		return
+	fi
 	cat "/data/lab/kubectl/$name"
 	[ ! -e "/data/lab/kubectl/$name.exit" ] || return "$(cat "/data/lab/kubectl/$name.exit")"
 }

@@ -4,9 +4,11 @@
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::wrong;
+use super::verify::wrong;
 use crate::error::Result;
+use crate::vault::crypto::hex;
 
+/// The token of a server.
 pub struct Token {
     whole: Zeroizing<String>,
 }
@@ -34,10 +36,14 @@ impl Token {
         }
     }
 
+    /// What tells the password from another without giving it away: SHA-256, in lower-case hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(self.password()))
+    }
+
     /// Compares the cluster's certificate with the hash in the token, and with what the node said.
     pub fn check_authority(&self, certificate: &[u8], cluster: &str) -> Result<()> {
-        let hash: String =
-            Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(certificate));
         if hash != cluster {
             return Err(wrong("its certificate authority is not the one that INFO names"));
         }
