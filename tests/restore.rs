@@ -203,10 +203,11 @@ fn a_state_with_which_the_api_server_never_gets_ready_is_taken_out_again() {
 fn settled(said: &common::Said) -> String {
     let mut text = said.all();
     for (pattern, name) in [
-        (r"\d{4}-\d\d-\d\dT\d{6}Z", "TIME"),
+        (r"\d{4}-\d\d-\d\dT[\d-]+Z", "TIME"),
         (r"\d+(\.\d)? [kM]B", "SIZE"),
         (r"\d+(\.\d)? s\b", "… s"),
         (r"\d+ → \d+", "MORE → LESS"),
+        (r"revision \d+", "revision N"),
         (r"\d+ revisions", "N revisions"),
         (r"(--force-lose) \d+", "$1 N"),
         (r" +\n", "\n"),
