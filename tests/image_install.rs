@@ -299,17 +299,27 @@ fn kmod_reads_the_indexes_of_pruned_modules() {
     }
 }
 
-/// A script that is beyond the interpreter, in the middle of an installation, on the machine's own architecture.
 #[test]
 fn a_script_can_be_run_in_a_namespace() {
+    let arch = if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 };
+    runs_a_script(arch);
+}
+
+#[test]
+fn a_script_for_a_pi_can_be_run_by_qemu_which_the_machine_s_kernel_does_not_know() {
+    runs_a_script(Arch::Aarch64);
+}
+
+/// A script that is beyond the interpreter, in the middle of an installation.
+fn runs_a_script(arch: Arch) {
     let (mirror, apk) = lab();
     let world = ["alpine-base"];
     let dir = tempfile::tempdir().unwrap();
     let theirs = dir.path().join("theirs");
     fs::create_dir(&theirs).unwrap();
-    let mut add = apk.with(&mirror, Arch::X86_64, &theirs);
+    let mut add = apk.with(&mirror, arch, &theirs);
     let log = run(add.args(["add", "--no-scripts"]).args(world));
-    let mut plan = Plan::of(&mirror, Arch::X86_64, &log);
+    let mut plan = Plan::of(&mirror, arch, &log);
     let spool = Spool::create_in(dir.path()).unwrap();
     let (package, place) = plan.0.pop().unwrap();
     let archive = |script: &str| {
@@ -320,7 +330,7 @@ fn a_script_can_be_run_in_a_namespace() {
     };
     let mut package = (*package).clone();
     package.installed_size = 1;
-    let install = |arch: Arch, script: &str| {
+    let install = |script: &str| {
         let wishes = Wishes { arch: arch.name().into(), ..Wishes::default() };
         let mut tree = Tree::new();
         let mut installation =
@@ -334,16 +344,18 @@ fn a_script_can_be_run_in_a_namespace() {
         let notes = installation.finish()?;
         Ok::<_, pirun::error::Error>((tree, notes))
     };
-    let script = "#!/bin/sh\nset -e\necho \"$1 $(awk 'BEGIN { print 6 * 7 }') $(cat /dev/null)\" > /made\nrm /etc/motd\n";
-    let (tree, notes) = install(Arch::X86_64, script).unwrap();
+    let script = "#!/bin/sh\nset -e\necho \"$1 $(awk 'BEGIN { print 6 * 7 }') $(cat /dev/null)\" > /made\nchown 1:2 /made\nrm /etc/motd\n";
+    let (tree, notes) = install(script).unwrap();
     let name = package.full_name();
     assert_eq!(notes, [format!("Was run: the post-install script of {name}.")]);
     let made = String::from_utf8(tree.read("made").unwrap().unwrap()).unwrap();
     assert_eq!(made, format!("{} 42 \n", package.version));
+    let owner = tree.get("made").map(|entry| (entry.uid, entry.gid));
+    assert_eq!(owner, Some((1, 2)));
     assert!(tree.get("etc/motd").is_none());
     assert!(tree.get("lib/apk/db/installed").is_some() && tree.get(".pirun-script").is_none());
 
-    let error = install(Arch::X86_64, "#!/bin/sh\nawk 'BEGIN { exit 3 }'\n").unwrap_err();
+    let error = install("#!/bin/sh\nawk 'BEGIN { exit 3 }'\n").unwrap_err();
     let message = format!("the post-install script of {name} was run and failed: exit status: 3");
     assert_eq!(error.message(), message);
 }

@@ -5,6 +5,7 @@
 //! it out ("skip").
 
 mod commands;
+mod emulator;
 mod expand;
 mod io;
 mod parse;

@@ -1,11 +1,11 @@
 //! Runs a script that the interpreter does not understand: in an extracted copy of the tree and in namespaces of its
-//! own, with what it changes taken back. For another architecture, the kernel has to know qemu.
+//! own, with what it changes taken back.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::emulator::Runner;
 use super::{Script, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::collect::collect;
@@ -15,9 +15,15 @@ use crate::image::tree::Tree;
 /// Where the script is in the copy, and what must not go back into the tree.
 const PLACE: &str = ".pirun-script";
 
-/// `$1` is the copy. Mounts are gone with the namespace.
+/// `$1` is the copy. Mounts are gone with the namespace. `BINFMT` is what the kernel is told of qemu in it, if anything.
 const ENTER: &str = r#"
 root=$1; shift
+if [ -n "$BINFMT" ]; then
+    mkdir "$root.binfmt" && mount -t binfmt_misc binfmt "$root.binfmt" && printf %s "$BINFMT" > "$root.binfmt/register" || {
+        echo "the kernel cannot be told of qemu: before 6.7, binfmt-support has to do it" >&2; exit 126
+    }
+    unset BINFMT
+fi
 if [ -d "$root/proc" ]; then mount -t proc proc "$root/proc" || exit 126; fi
 if [ -d "$root/dev" ]; then
     mount -t tmpfs dev "$root/dev" || exit 126
@@ -38,7 +44,7 @@ pub fn run(
     arguments: &[String],
     target: Target<'_>,
 ) -> Result<()> {
-    check(script, target.arch)?;
+    let runner = Runner::find(script, target.arch)?;
     let dir = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), &error))?;
     let root = dir.path().join("root");
     let local = |error: std::io::Error| Error::io(&root, &error);
@@ -49,7 +55,8 @@ pub fn run(
     let place = root.join(PLACE);
     fs::write(&place, script.text).map_err(local)?;
     fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).map_err(local)?;
-    let output = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--net"])
         .args(["--ipc", "sh", "-c", ENTER, "sh"])
         .arg(&root)
@@ -57,8 +64,9 @@ pub fn run(
         .args(arguments)
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::null());
+    let output = runner
+        .run(&mut command)
         .map_err(|error| Error::io("unshare", &error).hint("It is part of util-linux."))?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
@@ -67,20 +75,4 @@ pub fn run(
     }
     fs::remove_file(&place).map_err(local)?;
     collect(tree, &root, target.date)
-}
-
-/// The kernel runs the machine's own programs, and others if qemu is registered for them.
-fn check(script: Script<'_>, arch: &str) -> Result<()> {
-    let program = match arch {
-        "armv7" | "armhf" => "arm",
-        "x86" => "i386",
-        arch => arch,
-    };
-    let handler = format!("/proc/sys/fs/binfmt_misc/qemu-{program}");
-    if program == std::env::consts::ARCH || Path::new(&handler).exists() {
-        return Ok(());
-    }
-    let message = format!("{script} cannot be run: this machine runs no programs for {arch}");
-    Err(Error::new(ErrorKind::Image, message)
-        .hint("Install qemu-user-static and binfmt-support, or leave it out: `scripts: \"skip\"`."))
 }
