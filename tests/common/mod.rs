@@ -206,7 +206,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Whether something comes to hold while a command runs.
 pub fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_secs(400);
     while Instant::now() < end {
         if holds() {
             return true;
@@ -214,6 +214,7 @@ pub fn waits_for(child: &mut Child, holds: impl Fn() -> bool) -> bool {
         if child.try_wait().expect("asked").is_some() {
             return false;
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
     false
 }

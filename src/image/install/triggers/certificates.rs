@@ -1,11 +1,12 @@
 //! Trusted certificates: what `update-ca-certificates` makes of `/usr/share/ca-certificates` and
 //! `/usr/local/share/ca-certificates`.
 //!
-//! The links by hash of the subject (`/etc/ssl/certs/002c0b4f.0`) are left out: programs read the bundle. Source:
-//! alpinelinux/ca-certificates, `update-ca.c`.
+//! Source: alpinelinux/ca-certificates, `update-ca.c`; for the links by the hash of the subject
+//! (`/etc/ssl/certs/002c0b4f.0`), by which OpenSSL finds certificates in a directory, OpenSSL's `c_rehash`.
 
 use std::collections::BTreeSet;
 
+use super::subject_hash;
 use crate::error::Result;
 use crate::image::tree::{Content, Entry, Kind, Tree};
 
@@ -52,6 +53,39 @@ pub fn update(tree: &mut Tree, now: i64) -> Result<()> {
         tree.insert(BUNDLE, Entry { kind, ..Entry::file(*b"", 0o644).at(now) })?;
     }
     Ok(())
+}
+
+/// Links each file of certificates in the directory by the hash of its certificate's subject, and takes such links of
+/// certificates that are gone away. The hook `certhash` asks for it.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn hash(tree: &mut Tree, now: i64) -> Result<()> {
+    let names = |tree: &Tree, wanted: fn(&str) -> bool| -> Vec<String> {
+        let names = tree.below(CERTS).map(|(path, _)| &path[CERTS.len() + 1..]);
+        names.filter(|name| wanted(name)).map(str::to_owned).collect()
+    };
+    for name in names(tree, is_hash) {
+        tree.remove(&format!("{CERTS}/{name}"));
+    }
+    for name in names(tree, |name| name.ends_with(".pem") || name.ends_with(".crt")) {
+        let file = tree.resolve(&format!("{CERTS}/{name}"))?;
+        let Some(hash) = subject_hash::of(&tree.read(&file)?.unwrap_or_default()) else { continue };
+        // Different certificates may have one subject.
+        let free = (0..).map(|number| format!("{CERTS}/{hash}.{number}"));
+        if let Some(link) = free.into_iter().find(|link| tree.get(link).is_none()) {
+            tree.insert(&link, Entry::link(name).at(now))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_hash(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(hash, number)| {
+        hash.len() == 8
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// Paths of the certificates that are trusted: the ones that the configuration lists, then the local ones.

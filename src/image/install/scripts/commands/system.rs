@@ -1,7 +1,7 @@
 //! Commands that do something for a whole system: busybox' links, certificates, kernel modules, services.
 
 use super::{Call, Failure, run};
-use crate::image::install::triggers::{busybox as links, certificates, modules};
+use crate::image::install::triggers::{busybox as links, certificates, hwdb, modules};
 use crate::image::install::{scripts, services};
 
 /// `command -v NAME`, and `command NAME …`.
@@ -91,7 +91,16 @@ pub fn update_ca_certificates(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
     if !call.arguments.is_empty() {
         return Err(call.unknown());
     }
+    const HOOKS: &str = "etc/ca-certificates/update.d";
     certificates::update(call.shell.tree, call.shell.now)?;
+    let hooks: Vec<String> =
+        call.shell.tree.below(HOOKS).map(|(path, _)| path.to_owned()).collect();
+    for hook in hooks {
+        if hook != format!("{HOOKS}/certhash") {
+            return Err(call.shell.unknown(format!("the hook /{hook}")));
+        }
+        certificates::hash(call.shell.tree, call.shell.now)?;
+    }
     Ok(0)
 }
 
@@ -127,16 +136,21 @@ pub fn at_first_boot(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
 }
 
 /// Commands that talk to something that runs, of which there is nothing in a tree.
-pub fn nobody_listens(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
-    if call.arguments.first().is_some_and(|argument| argument == "hwdb") {
-        call.shell.notes.push(
-            "udev's hardware database was not compiled: devices get their names and links without it. `udevadm hwdb \
-             --update` on the node makes it."
-                .to_owned(),
-        );
-        return Ok(0);
-    }
+pub fn nobody_listens(_: &mut Call<'_, '_>) -> Result<i32, Failure> {
     Ok(1)
+}
+
+/// The daemon that it else talks to does not run.
+pub fn udevadm(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
+    let words: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["hwdb", "--update" | "-u"] => {
+            hwdb::update(call.shell.tree, call.shell.now)?;
+            Ok(0)
+        }
+        ["hwdb", ..] => Err(call.unknown()),
+        _ => nobody_listens(call),
+    }
 }
 
 pub fn rc_update(call: &mut Call<'_, '_>) -> Result<i32, Failure> {
