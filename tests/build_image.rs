@@ -50,6 +50,17 @@ fn two_builds_of_the_shipped_image_have_the_same_bytes_and_no_checker_complains(
         run(minisign.args(["-V", "-P", public, "-m", manifest]).current_dir(&output));
     }
     check_file_systems(&first.unpack("output/sdcard.img.gz"));
+
+    // The same again, and a card of it.
+    let card = LoopDevice::new(&first.path("loop.img"), 1 << 30);
+    let all = [&["all", &card.device, "--offline", "--personalize", "rpi40"], &card.consent()[..]];
+    let said = first.build(&all.concat()).ok().stdout;
+    assert!(said.contains("~ write_card /dev/loop"), "{said}");
+    let said = first.build(&all.concat()).ok().stdout;
+    assert!(!said.contains("write_card"), "it is written twice: {said}");
+    check_file_systems(&card.file);
+    let refused = first.build(&["all"]).code(2);
+    assert!(refused.stderr.contains("no card was named"), "{}", refused.stderr);
 }
 
 /// All that knows cards' formats looks at one.
