@@ -243,6 +243,15 @@ fn what_was_put_aside_goes_with_a_backup_a_week_later() {
     let (young, old) = (now - 6 * 86_400, now - 8 * 86_400);
     node.sh(&format!("cd {BASE}; mkdir server.old.{young} server.old.{old} server.failed"))
         .expect("made");
+    // While a restore is not finished, nothing goes.
+    let note = format!(
+        "mkdir -p /data/.pirun/restore; echo 'b.pbk@{old} swapped server.old.{old}' >/data/.pirun/restore/step"
+    );
+    node.sh(&note).expect("noted");
+    common::backups::next_second();
+    let said = cluster.pirun(&["backup.rhai"]).ok();
+    assert!(!said.stdout.contains("accept_restore"), "{}", said.stdout);
+    node.sh("rm -r /data/.pirun/restore").expect("removed");
     common::backups::next_second();
     let said = cluster.pirun(&["backup.rhai"]).ok();
     assert!(said.stdout.contains(&format!("- accept_restore server.old.{old}")), "{}", said.stdout);

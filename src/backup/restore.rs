@@ -216,11 +216,14 @@ fn step(node: &Node, verb: &'static str, command: &str, aspect: Aspect) -> Resul
 /// operator's clock.
 ///
 /// # Errors
-/// When a restore is not finished, or the node fails.
+/// When all is to go and a restore is not finished, or the node fails.
 pub fn accept(node: &Node, before: Option<i64>) -> Result<Change> {
     let found = ControlPlane::look(node)?;
-    if let Some(unfinished) = &found.unfinished {
-        return Err(in_the_way(unfinished));
+    match &found.unfinished {
+        Some(unfinished) if before.is_none() => return Err(in_the_way(unfinished)),
+        // It may have to go back yet.
+        Some(_) => return Ok(Change::of("accept_restore", "nothing aside")),
+        None => {}
     }
     let mut goes = found.old;
     goes.retain(|name| {

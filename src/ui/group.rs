@@ -8,9 +8,16 @@ use super::block::Block;
 /// The blocks of one fan-out, in the order of its hosts.
 #[derive(Debug, Default)]
 pub struct Held {
-    hosts: Vec<(String, Vec<Arc<Block>>)>,
+    hosts: Vec<(String, Vec<Told>)>,
     /// Every different block once: a hundred hosts with the same diff hold one copy of it.
     pool: HashSet<Arc<Block>>,
+}
+
+/// What was said, and of which host: `rpi41`, or `rpi41 → rpi40` for what rpi41's turn did to another one.
+#[derive(Debug)]
+struct Told {
+    label: String,
+    block: Arc<Block>,
 }
 
 /// A block, the host that it is shown for, and the other hosts that have the same.
@@ -27,15 +34,18 @@ impl Held {
         Self { hosts, pool: HashSet::new() }
     }
 
-    pub fn add(&mut self, host: &str, block: Block) {
+    /// `label` is a host, or two with an arrow: it belongs to the turn of the first.
+    pub fn add(&mut self, label: &str, block: Block) {
+        let host = label.split(" → ").next().unwrap_or(label);
         let block = Arc::new(block);
         let block = self.pool.get(&block).cloned().unwrap_or_else(|| {
             self.pool.insert(Arc::clone(&block));
             block
         });
+        let told = Told { label: label.to_owned(), block };
         match self.hosts.iter_mut().find(|(name, _)| name == host) {
-            Some((_, blocks)) => blocks.push(block),
-            None => self.hosts.push((host.to_owned(), vec![block])),
+            Some((_, all)) => all.push(told),
+            None => self.hosts.push((host.to_owned(), vec![told])),
         }
     }
 
@@ -44,14 +54,14 @@ impl Held {
         let mut shared: Vec<Shared> = Vec::new();
         // The second equal block of one host belongs to the second of another one.
         let mut index: HashMap<(Arc<Block>, usize), usize> = HashMap::new();
-        for (host, blocks) in self.hosts {
+        for (_, all) in self.hosts {
             let mut seen: HashMap<Arc<Block>, usize> = HashMap::new();
-            for block in blocks {
+            for Told { label, block } in all {
                 let nth = seen.entry(Arc::clone(&block)).and_modify(|n| *n += 1).or_default();
                 let at = *index.entry((Arc::clone(&block), *nth)).or_insert(shared.len());
                 match shared.get_mut(at) {
-                    Some(first) => first.others.push(host.clone()),
-                    None => shared.push(Shared { host: host.clone(), block, others: Vec::new() }),
+                    Some(first) => first.others.push(label),
+                    None => shared.push(Shared { host: label, block, others: Vec::new() }),
                 }
             }
         }
@@ -99,6 +109,20 @@ mod tests {
             .map(|s| format!("{} {} {:?}", s.host, s.block.text, s.others))
             .collect();
         assert_eq!(shown, [r#"a x ["b"]"#, r#"a x ["b"]"#, "c y []"]);
+    }
+
+    #[test]
+    fn what_a_host_s_turn_does_to_another_one_keeps_its_place() {
+        let mut held = Held::new(&["a".into(), "b".into()]);
+        for (host, text) in
+            [("a → b", "drain a"), ("b", "reboot"), ("a", "reboot"), ("a → b", "free a")]
+        {
+            held.add(host, Block::new(Mark::Changed, text));
+        }
+        let shown = held.grouped().into_iter();
+        let shown: Vec<_> =
+            shown.map(|s| format!("{} {} {:?}", s.host, s.block.text, s.others)).collect();
+        assert_eq!(shown, ["a → b drain a []", r#"a reboot ["b"]"#, "a → b free a []"]);
     }
 
     #[test]
