@@ -24,7 +24,7 @@ fn settled(said: &Said) -> String {
     let text = regex::Regex::new(r"\d+(\.\d)? [kM]?B of").expect("one").replace_all(&text, "… of");
     let text = regex::Regex::new(r"of \d+(\.\d)? MB").expect("one").replace_all(&text, "of …");
     let text =
-        regex::Regex::new(r"(\d+m )?\d+(\.\d)? ?s\b").expect("one").replace_all(&text, "… s");
+        regex::Regex::new(r"\b(\d+m )?\d+(\.\d)? ?s\b").expect("one").replace_all(&text, "… s");
     text.lines()
         .filter(|line| !line.starts_with("log: "))
         .map(|line| format!("{}\n", line.trim_end()))
