@@ -1,10 +1,11 @@
-//! Backups in a bucket of a real S3 server: moto, which checks keys and signatures.
+//! Backups in a bucket of real S3 servers: moto, which checks keys and signatures, and s3s-fs, which shares no code with it.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,18 +16,23 @@ use pirun::backup::store::{Address, Record, S3Options, Store};
 use pirun::cancel::Cancel;
 use pirun::error::Error;
 use pirun::vault::{Credential, Kdf, OpenVault, Secret, SecretValue};
+use pirun_lab::{Cache, cargo_program};
+use tempfile::TempDir;
 
 struct Server {
+    name: &'static str,
     process: Child,
     address: String,
     id: String,
     secret: String,
+    /// Where its buckets are, if it does not keep them in memory.
+    data: Option<TempDir>,
 }
 
 impl Server {
     /// `None` where there is to be no Python environment. `command` starts a program where the server is to be.
-    fn start(command: impl Fn(&Path) -> Command) -> Option<Self> {
-        if std::env::var_os("PIRUN_TESTS_OFFLINE").is_some() {
+    fn moto(command: impl Fn(&Path) -> Command) -> Option<Self> {
+        if is_offline() {
             return None;
         }
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
@@ -51,11 +57,40 @@ impl Server {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
         let [address, id, secret] = words.try_into().expect("the server says where it is");
-        Some(Self { process, address, id, secret })
+        Some(Self { name: "moto", process, address, id, secret, data: None })
     }
 
-    fn here() -> Option<Self> {
-        Self::start(|python| Command::new(python))
+    /// Built from the crate registry at the first time.
+    fn s3s_fs(command: impl Fn(&Path) -> Command) -> Self {
+        let program = cargo_program(&Cache::open().unwrap(), "s3s-fs", "0.14.1", "binary").unwrap();
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir(data.path().join("pi-backups")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (id, secret) = ("AKIDPIRUN", "not the one of moto");
+        let process = command(&program)
+            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--access-key", id, "--secret-key", secret])
+            .arg(data.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = format!("http://127.0.0.1:{port}");
+        let (id, secret) = (id.to_owned(), secret.to_owned());
+        let server = Self { name: "s3s-fs", process, address, id, secret, data: Some(data) };
+        let project = tempfile::tempdir().unwrap();
+        common::eventually("s3s-fs answers", || server.store(project.path()).list(None).is_ok());
+        server
+    }
+
+    /// One of each kind; none where there is to be no network.
+    fn all() -> Vec<Self> {
+        if is_offline() {
+            return Vec::new();
+        }
+        let command = |program: &Path| Command::new(program);
+        Self::moto(command).into_iter().chain([Self::s3s_fs(command)]).collect()
     }
 
     fn store(&self, project: &Path) -> Store {
@@ -65,9 +100,17 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // moto ends with its stdin.
         drop(self.process.stdin.take());
+        if self.data.is_some() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
     }
+}
+
+fn is_offline() -> bool {
+    std::env::var_os("PIRUN_TESTS_OFFLINE").is_some()
 }
 
 fn open(endpoint: &str, id: &str, secret: &str, project: &Path, cancel: &Cancel) -> Store {
@@ -120,66 +163,77 @@ fn files_in(directory: &Path) -> usize {
 
 #[test]
 fn a_bucket_takes_small_and_large_backups_once_and_gives_them_back() {
-    let Some(server) = Server::here() else { return };
-    let project = tempfile::tempdir().unwrap();
-    let store = server.store(project.path());
-    assert!(names(&store).is_empty());
-    // One request, and four parts of a larger one.
-    for (second, size) in [(1, 1000), (2, 25 << 20)] {
-        let content = send(&store, &name(second), size, |_| {}).unwrap();
-        let mut read = Vec::new();
-        store.read(&name(second)).unwrap().read_to_end(&mut read).unwrap();
-        assert!(read == content, "{size}");
-        assert_eq!(store.read_begin(&name(second), 10).unwrap(), content[..10]);
-        let again = send(&store, &name(second), size, |_| {}).unwrap_err();
-        assert!(again.message().contains("already"), "{again}");
+    for server in Server::all() {
+        let project = tempfile::tempdir().unwrap();
+        let store = server.store(project.path());
+        assert!(names(&store).is_empty());
+        // One request, and four parts of a larger one.
+        for (second, size) in [(1, 1000), (2, 25 << 20)] {
+            let content = send(&store, &name(second), size, |_| {}).unwrap();
+            let mut read = Vec::new();
+            store.read(&name(second)).unwrap().read_to_end(&mut read).unwrap();
+            assert!(read == content, "{size} bytes, {}", server.name);
+            assert_eq!(store.read_begin(&name(second), 10).unwrap(), content[..10]);
+            let again = send(&store, &name(second), size, |_| {}).unwrap_err();
+            assert!(again.message().contains("already"), "{again}");
+        }
+        assert_eq!(names(&store), [name(2), name(1)]);
+        let stored = store.list(Some("rpi40")).unwrap();
+        assert!(stored.iter().all(|stored| stored.is_verified && !stored.is_pinned));
+        assert_eq!(stored[0].size, 25 << 20);
+        store.remove(&name(1)).unwrap();
+        assert_eq!(names(&store), [name(2)]);
+        assert_eq!(files_in(&project.path().join("spool")), 0);
     }
-    assert_eq!(names(&store), [name(2), name(1)]);
-    let stored = store.list(Some("rpi40")).unwrap();
-    assert!(stored.iter().all(|stored| stored.is_verified && !stored.is_pinned));
-    assert_eq!(stored[0].size, 25 << 20);
-    store.remove(&name(1)).unwrap();
-    assert_eq!(names(&store), [name(2)]);
-    assert_eq!(files_in(&project.path().join("spool")), 0);
 }
 
 #[test]
 fn nothing_is_seen_of_an_upload_that_was_given_up() {
-    let Some(server) = Server::here() else { return };
-    let project = tempfile::tempdir().unwrap();
-    let cancel = Cancel::default();
-    let store = open(&server.address, &server.id, &server.secret, project.path(), &cancel);
-    let error = send(&store, &name(1), 25 << 20, |done| {
-        if done > 10 << 20 {
-            cancel.cancel();
-        }
-    });
-    assert_eq!(error.unwrap_err().message(), "cancelled");
-    let store = server.store(project.path());
-    assert!(names(&store).is_empty());
-    send(&store, &name(1), 25 << 20, |_| {}).unwrap();
-    assert_eq!(names(&store), [name(1)]);
+    for server in Server::all() {
+        let project = tempfile::tempdir().unwrap();
+        let cancel = Cancel::default();
+        let store = open(&server.address, &server.id, &server.secret, project.path(), &cancel);
+        let error = send(&store, &name(1), 25 << 20, |done| {
+            if done > 10 << 20 {
+                cancel.cancel();
+            }
+        });
+        assert_eq!(error.unwrap_err().message(), "cancelled");
+        let store = server.store(project.path());
+        assert!(names(&store).is_empty(), "{}", server.name);
+        send(&store, &name(1), 25 << 20, |_| {}).unwrap();
+        assert_eq!(names(&store), [name(1)]);
+    }
 }
 
 #[test]
 fn wrong_keys_and_missing_buckets_are_told() {
-    let Some(server) = Server::here() else { return };
-    let project = tempfile::tempdir().unwrap();
-    for (id, secret) in [("AKIAIOSFODNN7EXAMPLE", server.secret.as_str()), (&server.id, "wrong")] {
-        let store = open(&server.address, id, secret, project.path(), &Cancel::default());
-        for error in
-            [store.list(None).unwrap_err(), send(&store, &name(1), 10, |_| {}).unwrap_err()]
+    for server in Server::all() {
+        let project = tempfile::tempdir().unwrap();
+        for (id, secret) in
+            [("AKIAIOSFODNN7EXAMPLE", server.secret.as_str()), (&server.id, "wrong")]
         {
-            assert_eq!(error.message(), "s3://pi-backups refuses the access key", "{error:?}");
-            assert!(!format!("{error:?}").contains(&server.secret));
+            let store = open(&server.address, id, secret, project.path(), &Cancel::default());
+            for error in
+                [store.list(None).unwrap_err(), send(&store, &name(1), 10, |_| {}).unwrap_err()]
+            {
+                assert_eq!(
+                    error.message(),
+                    "s3://pi-backups refuses the access key",
+                    "{}: {error:?}",
+                    server.name
+                );
+                assert!(!format!("{error:?}").contains(&server.secret));
+            }
         }
+        let keys = Some((Secret::text("id", &server.id), Secret::text("secret", &server.secret)));
+        let s3 = S3Options { keys, endpoint: Some(server.address.clone()), region: None };
+        let address = Address { url: "s3://elsewhere".to_owned(), s3 };
+        let store =
+            Store::open(&address, project.path(), project.path(), &Cancel::default()).unwrap();
+        let error = store.list(None).unwrap_err();
+        assert!(error.hints().iter().any(|hint| hint.contains("bucket")), "{error:?}");
     }
-    let keys = Some((Secret::text("id", &server.id), Secret::text("secret", &server.secret)));
-    let s3 = S3Options { keys, endpoint: Some(server.address.clone()), region: None };
-    let address = Address { url: "s3://elsewhere".to_owned(), s3 };
-    let store = Store::open(&address, project.path(), project.path(), &Cancel::default()).unwrap();
-    let error = store.list(None).unwrap_err();
-    assert!(error.hints().iter().any(|hint| hint.contains("bucket")), "{error:?}");
 }
 
 #[test]
@@ -199,7 +253,7 @@ fn a_dead_endpoint_is_given_up_soon() {
 #[test]
 fn a_server_is_backed_up_to_a_bucket_with_keys_from_the_vault() {
     let cluster = Cluster::start(&["rpi40"]);
-    let Some(server) = Server::start(|python| cluster.lab.command(python)) else { return };
+    let Some(server) = Server::moto(|python| cluster.lab.command(python)) else { return };
     let password = Credential::password(common::PASSWORD.as_bytes()).unwrap();
     let kdf = Kdf { memory: 12 << 10, passes: 3, lanes: 1 };
     let mut vault = OpenVault::create("main", &password, kdf).unwrap();

@@ -105,6 +105,24 @@ pub fn debian_packages(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
     })
 }
 
+/// Builds a program of the crate registry, with the lockfile that its authors published, and gives its path.
+pub fn cargo_program(cache: &Cache, name: &str, version: &str, features: &str) -> Result<PathBuf> {
+    let mut key = Key::new("cargo program 1");
+    for part in [name, version, features, std::env::consts::ARCH] {
+        key.add(part);
+    }
+    let dir = cache.entry("program", key, |dir| {
+        let target = tempfile::tempdir()?;
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["install", "--quiet", "--locked", "--debug", name, "--version", version]);
+        cargo.args(["--features", features, "--root"]).arg(dir);
+        // What is set for the project's own build is not for this one.
+        cargo.env("CARGO_TARGET_DIR", target.path()).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run(cargo.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET"))
+    })?;
+    Ok(dir.join("bin").join(name))
+}
+
 /// Sees to it that `program` can be run; installs `package` where the lab may do that: as root, in CI or when
 /// `PIRUN_LAB_INSTALL` is set.
 pub fn require(program: &str, package: &str) -> Result<()> {

@@ -62,7 +62,7 @@ pub use anyhow::{Error, Result};
 pub use board::{Board, BoardOptions, BootPartition, MinimalCard, MinimalRoot, Parts, boot_script};
 pub use bootloader::turn as boot_loader_turn;
 pub use cache::Cache;
-pub use fetch::debian_packages;
+pub use fetch::{cargo_program, debian_packages};
 pub use hub::{Hub, Wire};
 pub use lab::Lab;
 pub use mirror::{Apk, Arch, Fault, Mirror, MirrorServer, default_world};
