@@ -208,16 +208,22 @@ mod tests {
         rows.map(Result::unwrap).collect()
     }
 
-    fn in_memory(database: &[u8], log: &[u8]) -> Vec<(i64, Vec<u8>)> {
+    /// `None` where a page is in neither.
+    fn in_memory(database: &[u8], log: &[u8]) -> Option<Vec<(i64, Vec<u8>)>> {
         let wal = Wal::read(&mut &log[..]).unwrap();
         let (mut source, size) = (database, database.len() as u64);
         let merged = Merged::new(&mut source, size, Some(wal)).unwrap();
         let (mut connection, size) = (Connection::open_in_memory().unwrap(), merged.size());
-        connection.deserialize_read_exact("main", merged, size, true).unwrap();
+        let ends_early = database.len() < size;
+        let read = connection.deserialize_read_exact("main", merged, size, true);
+        if ends_early && read.is_err() {
+            return None;
+        }
+        read.unwrap();
         let whole: String =
             connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(whole, "ok");
-        rows(&connection)
+        Some(rows(&connection))
     }
 
     fn by_sqlite(database: &[u8], log: &[u8]) -> Vec<(i64, Vec<u8>)> {
@@ -234,14 +240,15 @@ mod tests {
         fn a_log_is_read_as_sqlite_reads_it(steps in prop::collection::vec((0_u8..40, 1_u16..6000), 1..60), cut in 0_usize..9000, spoiled in 0_usize..9000) {
             let directory = tempfile::tempdir().unwrap();
             let (database, mut log) = written(&steps, directory.path());
-            prop_assert_eq!(in_memory(&database, &log), by_sqlite(&database, &log));
+            prop_assert_eq!(in_memory(&database, &log), Some(by_sqlite(&database, &log)));
             // Ends in the middle, as a log does when the power was cut.
             log.truncate(log.len().saturating_sub(cut).max(1));
             let at = log.len().saturating_sub(spoiled).min(log.len() - 1);
             log[at] ^= 1;
-            // Without the newest frames the file may have pages of a later time: only SQLite knows what that gives.
-            if by_sqlite_is_whole(&database, &log) {
-                prop_assert_eq!(in_memory(&database, &log), by_sqlite(&database, &log));
+            // Without the newest frames the file may have pages of a later time: only SQLite knows what that gives. It takes
+            // pages that are in neither for empty ones, where we refuse.
+            if by_sqlite_is_whole(&database, &log) && let Some(rows) = in_memory(&database, &log) {
+                prop_assert_eq!(rows, by_sqlite(&database, &log));
             }
         }
     }
