@@ -32,20 +32,8 @@ struct Server {
 impl Server {
     /// `None` where there is to be no Python environment. `command` starts a program where the server is to be.
     fn moto(command: impl Fn(&Path) -> Command) -> Option<Self> {
-        if is_offline() {
-            return None;
-        }
+        let python = common::python::python_with("tests/backup")?.join("python");
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-        let made = Command::new(tests.join("vault/venv.sh"))
-            .arg(tests.join("backup"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "venv.sh failed; PIRUN_TESTS_OFFLINE=1 leaves these tests out"
-        );
-        let python = Path::new(String::from_utf8(made.stdout).unwrap().trim()).join("bin/python");
         let mut process = command(&python)
             .arg(tests.join("backup/s3.py"))
             .stdin(Stdio::piped())

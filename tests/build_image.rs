@@ -50,6 +50,10 @@ fn two_builds_of_the_shipped_image_have_the_same_bytes_and_no_checker_complains(
         run(minisign.args(["-V", "-P", public, "-m", manifest]).current_dir(&output));
     }
     check_file_systems(&first.unpack("output/sdcard.img.gz"));
+    if let Some(python) = common::python::python_with("tests/image") {
+        let mut validator = Command::new(python.join("pyspdxtools"));
+        run(validator.arg("-i").arg(output.join("sdcard_update.img.gz.spdx.json")));
+    }
 
     // The same again, and a card of it.
     let card = LoopDevice::new(&first.path("loop.img"), 1 << 30);

@@ -1,6 +1,6 @@
 //! The list of an image's packages, as SPDX 2.3 in JSON; and what an upgrade reads from two of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -34,11 +34,12 @@ pub fn write<'a>(subject: &Subject, packages: impl IntoIterator<Item = &'a Packa
         "primaryPackagePurpose": "OPERATING-SYSTEM",
     })];
     let mut relations = vec![relation("SPDXRef-DOCUMENT", "DESCRIBES", image)];
+    let mut unlisted = BTreeSet::new();
     for package in packages.values() {
-        listed.push(entry(subject, package));
+        listed.push(entry(subject, package, &mut unlisted));
         relations.push(relation(image, "CONTAINS", &reference(&package.name)));
     }
-    let document = json!({
+    let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -51,12 +52,24 @@ pub fn write<'a>(subject: &Subject, packages: impl IntoIterator<Item = &'a Packa
         "packages": listed,
         "relationships": relations,
     });
+    if !unlisted.is_empty() {
+        let names = unlisted.iter().map(|name| {
+            json!({
+                "licenseId": own_id(name),
+                "name": name,
+                "extractedText": format!("Alpine's name for a licence that SPDX does not list: {name}"),
+            })
+        });
+        document["hasExtractedLicensingInfos"] = names.collect();
+    }
     format!("{document:#}\n")
 }
 
-fn entry(subject: &Subject, package: &Package) -> Value {
+/// `unlisted` takes the names of licences that SPDX does not list.
+fn entry(subject: &Subject, package: &Package, unlisted: &mut BTreeSet<String>) -> Value {
     let Package { name, version, arch, license, .. } = package;
     let release = subject.alpine.rsplitn(2, '.').last().unwrap_or(subject.alpine);
+    let declared = expression(license, unlisted);
     let mut entry = json!({
         "SPDXID": reference(name),
         "name": name,
@@ -65,7 +78,7 @@ fn entry(subject: &Subject, package: &Package) -> Value {
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false,
         "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": if is_expression(license) { license } else { "NOASSERTION" },
+        "licenseDeclared": declared.as_deref().unwrap_or("NOASSERTION"),
         "copyrightText": "NOASSERTION",
         "summary": package.description,
         "externalRefs": [{
@@ -75,7 +88,7 @@ fn entry(subject: &Subject, package: &Package) -> Value {
                 format!("pkg:apk/alpine/{}@{}?arch={arch}&distro=alpine-{release}", escaped(name), escaped(version.as_str())),
         }],
     });
-    if !is_expression(license) && !license.is_empty() {
+    if declared.is_none() && !license.is_empty() {
         entry["licenseComments"] = format!("Alpine says: {license}").into();
     }
     entry
@@ -106,29 +119,38 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// Whether a text has the form of SPDX's licence expressions, such as `MIT AND (GPL-2.0-only OR Zlib)`; Alpine's field is
-/// sometimes free text.
-fn is_expression(license: &str) -> bool {
+/// Alpine's field as SPDX's licence expression, such as `MIT AND (GPL-2.0-only OR Zlib)`; names that SPDX does not list get ids
+/// of the document's own. `None` for free text, which the field sometimes is.
+fn expression(license: &str, unlisted: &mut BTreeSet<String>) -> Option<String> {
     let spaced = license.replace('(', " ( ").replace(')', " ) ");
-    let mut depth = 0;
-    let mut wants_name = true;
-    for word in spaced.split_whitespace() {
-        let is_operator = matches!(word, "AND" | "OR" | "WITH");
-        match word {
-            "(" if wants_name => depth += 1,
-            ")" if !wants_name && depth > 0 => depth -= 1,
-            "(" | ")" => return false,
-            _ if is_operator == wants_name => return false,
-            _ if !word
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-.+".contains(&byte)) =>
-            {
-                return false;
-            }
-            _ => wants_name = is_operator,
+    let mut words: Vec<String> = spaced.split_whitespace().map(str::to_owned).collect();
+    let mut own = BTreeSet::new();
+    let mut is_exception = false;
+    for word in &mut words {
+        let is_name = !matches!(word.as_str(), "AND" | "OR" | "WITH" | "(" | ")");
+        let is_known = match is_exception {
+            true => spdx::exception_id(word).is_some(),
+            false => spdx::license_id(word.trim_end_matches('+')).is_some(),
+        };
+        if is_name && !is_known && !is_exception && word != "custom" {
+            let name = std::mem::take(word);
+            *word = own_id(&name);
+            own.insert(name);
         }
+        is_exception = word == "WITH";
     }
-    depth == 0 && !wants_name && license != "custom"
+    let text = words.join(" ").replace("( ", "(").replace(" )", ")");
+    // The grammar, and what is listed, are SPDX's own.
+    spdx::Expression::parse(&text).ok()?;
+    unlisted.extend(own);
+    Some(text)
+}
+
+/// The document's own id of a licence.
+fn own_id(name: &str) -> String {
+    let plain =
+        |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
+    format!("LicenseRef-{}", name.chars().map(plain).collect::<String>())
 }
 
 /// The packages that a document lists, each with its version.
@@ -241,14 +263,31 @@ mod tests {
 
     #[test]
     fn tells_licences_from_free_text() {
+        let mut unlisted = BTreeSet::new();
+        let mut expression = |text: &str| expression(text, &mut unlisted);
         for license in
             ["MIT", "MIT AND Zlib", "(MIT OR Zlib) AND GPL-2.0-only WITH GCC-exception-3.1"]
         {
-            assert!(is_expression(license), "{license}");
+            assert_eq!(expression(license).as_deref(), Some(license));
         }
-        for license in ["", "custom", "see file", "MIT AND", "(MIT", "MIT)", "AND", "MIT, Zlib"] {
-            assert!(!is_expression(license), "{license}");
+        for license in [
+            "",
+            "custom",
+            "see file",
+            "MIT AND",
+            "(MIT",
+            "MIT)",
+            "AND",
+            "MIT, Zlib",
+            "MIT WITH nothing",
+        ] {
+            assert_eq!(expression(license), None, "{license}");
         }
+        assert_eq!(
+            expression("0BSD AND Public-Domain").as_deref(),
+            Some("0BSD AND LicenseRef-Public-Domain")
+        );
+        assert_eq!(unlisted.into_iter().collect::<Vec<_>>(), ["Public-Domain"]);
     }
 
     #[test]
