@@ -93,10 +93,10 @@ fn a_trial_is_confirmed_and_a_broken_slot_falls_back() -> Result<()> {
     board.wait_for("board: answers to SSH")?;
     assert!(status(&board)?.ends_with("next=A running=A image=v1 state=confirmed"));
 
-    // Three times of what a slow machine needs: a script that waits or loops is noticed, a busy machine is not.
+    // A script that loops is noticed; emulation on a machine that is slow or busy takes three times of what it takes else.
     let used = board.cpu_seconds();
     writeln!(std::io::stderr(), "{used:.0} CPU seconds of emulation")?;
-    assert!(used < 400.0, "{used}");
+    assert!(used < 1200.0, "{used}");
     Ok(())
 }
 

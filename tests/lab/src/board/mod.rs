@@ -42,9 +42,9 @@ use machine::Machine;
 use serial::Serial;
 
 /// For any one wait: ten times of what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(1800);
 /// No single step needs a third of this, however busy the machine: a board that computes longer is lost.
-const CPU_PATIENCE: f64 = 180.0;
+const CPU_PATIENCE: f64 = 900.0;
 
 /// A board with a card in it. Dropping it ends the emulator.
 pub struct Board {
@@ -114,10 +114,10 @@ impl Board {
                 return self.lost(marker, "the board is off");
             }
             if begin.elapsed() > PATIENCE {
-                return self.lost(marker, "nothing came for a quarter of an hour");
+                return self.lost(marker, "nothing came for half an hour");
             }
             if self.cpu_seconds() - used > CPU_PATIENCE {
-                return self.lost(marker, "the board computed for three minutes");
+                return self.lost(marker, "the board computed for a quarter of an hour");
             }
         }
     }
